@@ -1,0 +1,99 @@
+"""Label schemes: which integer stands for which structure, so that no bare integer travels through the code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from shortaxis.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+
+class Structure(IntEnum):
+    """The classes in the canonical order of this package, which is ACDC's: also the channel order of every network."""
+
+    BACKGROUND = 0
+    RV = 1
+    MYO = 2
+    LV = 3
+
+
+FOREGROUND: Final = (Structure.RV, Structure.MYO, Structure.LV)
+N_CLASSES: Final = len(Structure)
+
+
+@dataclass(frozen=True)
+class LabelScheme:
+    """The integers that one data set uses for the structures.
+
+    Attributes:
+        name: Short name, as the command line takes it.
+        values: The integer in the data set for each structure.
+    """
+
+    name: str
+    values: Mapping[Structure, int]
+
+    def to_canonical(self, labels: NDArray[Any], source: str = "the label image") -> NDArray[np.uint8]:
+        """Translate labels of this scheme to the canonical order.
+
+        Args:
+            labels: Integer-valued array of any shape (a float array with whole numbers is taken).
+            source: What to name in an error, usually the file.
+
+        Returns:
+            uint8 array of the same shape, values of `Structure`.
+
+        Raises:
+            InputError: A value belongs to no structure of the scheme.
+        """
+        out = np.zeros(labels.shape, np.uint8)
+        known = np.zeros(labels.shape, bool)
+        for structure, value in self.values.items():
+            mask = labels == value
+            out[mask] = structure
+            known |= mask
+        if not known.all():
+            stray = np.unique(labels[~known])[:5].tolist()
+            msg = f"{source}: label values {stray} are not in the scheme '{self.name}' ({self.describe()}); name the right scheme"
+            raise InputError(msg)
+        return out
+
+    def from_canonical(self, labels: NDArray[Any]) -> NDArray[np.uint8]:
+        """Translate canonical labels (any shape) to this scheme, uint8."""
+        table = np.zeros(N_CLASSES, np.uint8)
+        for structure, value in self.values.items():
+            table[structure] = value
+        return table[np.asarray(labels, np.intp)]
+
+    def describe(self) -> str:
+        """Say the scheme in words, for instance `0 BACKGROUND, 1 RV, 2 MYO, 3 LV`."""
+        return ", ".join(f"{value} {structure.name}" for structure, value in sorted(self.values.items(), key=lambda item: item[1]))
+
+
+def _scheme(name: str, *, rv: int, myo: int, lv: int) -> LabelScheme:
+    return LabelScheme(name, {Structure.BACKGROUND: 0, Structure.RV: rv, Structure.MYO: myo, Structure.LV: lv})
+
+
+ACDC: Final = _scheme("acdc", rv=1, myo=2, lv=3)
+MNMS: Final = _scheme("mnms", rv=3, myo=2, lv=1)
+SCHEMES: Final = {scheme.name: scheme for scheme in (ACDC, MNMS)}
+
+
+def scheme_named(name: str) -> LabelScheme:
+    """Look a scheme up by its name.
+
+    Raises:
+        InputError: No scheme has this name.
+    """
+    if name not in SCHEMES:
+        msg = f"no label scheme is called '{name}'; known are {', '.join(SCHEMES)}"
+        raise InputError(msg)
+    return SCHEMES[name]
