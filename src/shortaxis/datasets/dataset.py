@@ -1,0 +1,65 @@
+"""What every data set looks like to the rest of the package: named, annotated 3D frames that load when asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from shortaxis.study import Frame
+
+
+@dataclass(frozen=True)
+class FrameRef:
+    """One annotated frame that is known but not yet read.
+
+    Attributes:
+        name: Unique within the data set, such as `patient001_frame01`.
+        patient: The patient's identifier.
+        phase: `ED`, `ES`, or None where the data set does not say.
+        group: Diagnostic group, or None.
+        load: Reads the pixels and labels.
+    """
+
+    name: str
+    patient: str
+    phase: str | None
+    group: str | None
+    load: Callable[[], Frame]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Annotated frames in a fixed order.
+
+    Attributes:
+        name: Such as `acdc`.
+        refs: One entry a frame, sorted by name.
+    """
+
+    name: str
+    refs: tuple[FrameRef, ...]
+
+    def __len__(self) -> int:
+        return len(self.refs)
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Read the frames one after another."""
+        return (ref.load() for ref in self.refs)
+
+    @property
+    def patients(self) -> tuple[str, ...]:
+        """The patients, each once, in order of first appearance."""
+        return tuple(dict.fromkeys(ref.patient for ref in self.refs))
+
+    @property
+    def groups(self) -> dict[str, str | None]:
+        """The diagnostic group of each patient."""
+        return {ref.patient: ref.group for ref in self.refs}
+
+    def select(self, patients: Collection[str]) -> Dataset:
+        """Keep the frames of these patients only."""
+        wanted = set(patients)
+        return Dataset(self.name, tuple(ref for ref in self.refs if ref.patient in wanted))
