@@ -1,1 +1,40 @@
-"""networks."""
+"""The networks: any `nn.Module` from (B, 1, H, W) slices to (B, C, H, W) logits. A new one is one file here and one line in `NETWORKS`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from shortaxis.errors import InputError
+from shortaxis.networks.unet import UNet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import nn
+
+NETWORKS: Final[dict[str, Callable[..., nn.Module]]] = {
+    "unet": UNet,
+}
+
+
+def build_network(name: str, **options: Any) -> nn.Module:
+    """Build a network by its registered name.
+
+    Args:
+        name: A key of `NETWORKS`.
+        **options: Passed to the network's constructor.
+
+    Raises:
+        InputError: The name is unknown, or the network has no such option.
+    """
+    if name not in NETWORKS:
+        msg = f"no network is called '{name}'; known are {', '.join(sorted(NETWORKS))}"
+        raise InputError(msg)
+    try:
+        return NETWORKS[name](**options)
+    except TypeError as error:
+        msg = f"network '{name}' does not take the options {options}: {error}"
+        raise InputError(msg) from error
+
+
+__all__ = ["NETWORKS", "UNet", "build_network"]

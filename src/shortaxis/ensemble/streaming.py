@@ -1,0 +1,90 @@
+"""Streaming: members that are trained jointly through the pooled output (Eq. 1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from shortaxis.ensemble.pooling import averaging_matrix
+from shortaxis.ensemble.rules import PoolingRule, build_pooling
+from shortaxis.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class EnsembleOutput(NamedTuple):
+    """What an ensemble says of a batch.
+
+    Attributes:
+        probabilities: float32 (B, C, H, W), pooled.
+        members: float32 (N, B, C, H, W), each member's probabilities ŷ_i.
+        sigma: float32 (N, F, H, W), or None for a rule without it.
+        omega: float32 (N, F, H, W).
+    """
+
+    probabilities: Tensor
+    members: Tensor
+    sigma: Tensor | None
+    omega: Tensor
+
+
+class StreamingEnsemble(nn.Module):
+    """Any number and mix of networks under one pooling rule.
+
+    A loss on `probabilities` sends a gradient to every member by the chain rule (Eq. 1); nothing is detached on the way.
+
+    Args:
+        members: Networks from (B, 1, H, W) to (B, C, H, W) logits, with equal C.
+        pooling: A pooling rule, or the name of a registered one (`fixed`, `uncertainty`).
+
+    Raises:
+        InputError: There is no member, or the pooling is unknown.
+
+    Examples:
+        >>> import torch
+        >>> from shortaxis.networks import UNet
+        >>> pair = StreamingEnsemble([UNet((4, 8)), UNet((4, 8))], pooling="uncertainty")
+        >>> out = pair(torch.zeros(6, 1, 32, 32), torch.tensor([0, 0, 0, 0, 1, 1]), n_frames=2)
+        >>> tuple(out.probabilities.shape), tuple(out.omega.shape)
+        ((6, 4, 32, 32), (2, 2, 32, 32))
+    """
+
+    def __init__(self, members: Iterable[nn.Module], pooling: PoolingRule | str = "uncertainty") -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        if not len(self.members):
+            msg = "an ensemble needs at least one member"
+            raise InputError(msg)
+        self.pooling: PoolingRule = build_pooling(pooling) if isinstance(pooling, str) else pooling
+
+    def forward(
+        self,
+        slices: Tensor,
+        frame_of_slice: Tensor | None = None,
+        *,
+        n_frames: int = 1,
+        valid: Tensor | None = None,
+    ) -> EnsembleOutput:
+        """Segment a batch of slices.
+
+        Args:
+            slices: float (B, 1, H, W), normalised.
+            frame_of_slice: int64 (B,), the frame in [0, n_frames) of each slice. None: all slices are one frame.
+            n_frames: F.
+            valid: bool (B,), False for padding slices, which have no part in σ. None: all are valid.
+        """
+        probabilities = torch.stack([torch.softmax(member(slices).float(), dim=1) for member in self.members])
+        return self.pool(probabilities, frame_of_slice, n_frames=n_frames, valid=valid)
+
+    def pool(
+        self, members: Tensor, frame_of_slice: Tensor | None = None, *, n_frames: int = 1, valid: Tensor | None = None
+    ) -> EnsembleOutput:
+        """Pool member probabilities (N, B, C, H, W) that were computed before; the other arguments are those of `forward`."""
+        if frame_of_slice is None:
+            frame_of_slice = torch.zeros(members.shape[1], dtype=torch.long, device=members.device)
+        averaging = averaging_matrix(frame_of_slice, n_frames, valid)
+        pooled = self.pooling(members, averaging, frame_of_slice)
+        return EnsembleOutput(pooled.probabilities, members, pooled.sigma, pooled.omega)

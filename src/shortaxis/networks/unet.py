@@ -1,0 +1,72 @@
+"""UNet (Ronneberger et al., MICCAI 2015) at the size the paper uses: at most 256 channels in the bottleneck, bilinear up-sampling."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from shortaxis.errors import InputError
+from shortaxis.labels import N_CLASSES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class UNet(nn.Module):
+    """A plain 2D UNet: two 3x3 convolutions a level, max-pooling down, bilinear interpolation up, skip connections joined by channel.
+
+    Args:
+        widths: Channels of each level from full resolution to the bottleneck.
+        classes: Number of output channels.
+        dropout: Probability of dropping a whole channel after the bottleneck.
+        patch: Edge in pixels of the square that the stem folds into channels and the head unfolds again. 1 is the UNet of the paper; 2
+            runs every level at half the resolution, for about a quarter of the arithmetic.
+
+    Raises:
+        InputError: `widths` is empty, or exceeds 256 channels in the bottleneck, or `patch` is not positive.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int] = (32, 64, 128, 256),
+        *,
+        classes: int = N_CLASSES,
+        dropout: float = 0.5,
+        patch: int = 1,
+    ) -> None:
+        super().__init__()
+        if not widths or max(widths) > 256 or min(widths) < 1 or patch < 1:
+            msg = f"UNet: widths {list(widths)} must be 1 to 256 channels a level, and patch ({patch}) at least 1"
+            raise InputError(msg)
+        self.multiple = patch * 2 ** (len(widths) - 1)
+        self.patch = patch
+        self.down = nn.ModuleList(_double_convolution(a, b) for a, b in pairwise([patch**2, *widths]))
+        self.up = nn.ModuleList(_double_convolution(a + b, b) for a, b in pairwise(reversed(widths)))
+        self.dropout = nn.Dropout2d(dropout)
+        self.head = nn.Conv2d(widths[0], classes * patch**2, kernel_size=1)
+
+    def forward(self, slices: Tensor) -> Tensor:
+        """Turn slices (B, 1, H, W) into logits (B, C, H, W); H and W are multiples of `self.multiple`."""
+        x = F.pixel_unshuffle(slices, self.patch)
+        skips: list[Tensor] = []
+        for level, block in enumerate(self.down):
+            if level:
+                skips.append(x)
+                x = F.max_pool2d(x, 2)
+            x = block(x)
+        x = self.dropout(x)
+        for block in self.up:
+            x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+            x = block(torch.cat([skips.pop(), x], dim=1))
+        return F.pixel_shuffle(self.head(x), self.patch)
+
+
+def _double_convolution(inputs: int, outputs: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for channels in (inputs, outputs):
+        layers += [nn.Conv2d(channels, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)

@@ -1,0 +1,131 @@
+"""The in-plane grids that networks see, each with its exact inverse.
+
+A grid is one linear map along each in-plane axis, so resampling a stack of slices is two matrix products, `R_h @ image @ R_w.T`. Rows of
+R hold the weights of linear interpolation, widened to a triangle when the grid is coarser than the image so that detail is averaged and
+not skipped. Positions count from pixel centres; the centre of the image lies on the centre of the grid.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from shortaxis.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class PhysicalGrid:
+    """A square grid of fixed pixel size: what does not fit is cropped, what is missing is filled with the edge.
+
+    Attributes:
+        spacing_mm: Edge of a pixel in mm.
+        size: Pixels along each edge.
+    """
+
+    spacing_mm: float = 1.25
+    size: int = 224
+
+    def __post_init__(self) -> None:
+        _check_size(self.size)
+        if not self.spacing_mm > 0:
+            msg = f"grid: spacing_mm must be above zero, not {self.spacing_mm}"
+            raise InputError(msg)
+
+    def sample(self, image: NDArray[Any], spacing: tuple[float, float]) -> NDArray[np.float32]:
+        """Bring an image to the grid.
+
+        Args:
+            image: Any real dtype (..., H, W).
+            spacing: In-plane spacing of the image in mm, (y, x).
+
+        Returns:
+            float32 (..., size, size).
+        """
+        steps = tuple(self.spacing_mm / mm for mm in spacing)
+        return _apply(image, (self.size, self.size), steps)
+
+    def restore(self, values: NDArray[Any], shape: tuple[int, int], spacing: tuple[float, float]) -> NDArray[np.float32]:
+        """Bring values on the grid, such as probabilities (..., size, size), back to an image of `shape` and `spacing`."""
+        steps = tuple(mm / self.spacing_mm for mm in spacing)
+        return _apply(values, shape, steps)
+
+
+@dataclass(frozen=True)
+class StretchedGrid:
+    """The paper's grid: every image is stretched to a square of `size` pixels, whatever its spacing.
+
+    Attributes:
+        size: Pixels along each edge.
+    """
+
+    size: int = 224
+
+    def __post_init__(self) -> None:
+        _check_size(self.size)
+
+    def sample(self, image: NDArray[Any], spacing: tuple[float, float]) -> NDArray[np.float32]:  # noqa: ARG002
+        """Bring an image (..., H, W) to the grid; the spacing is ignored. Returns float32 (..., size, size)."""
+        steps = tuple(length / self.size for length in image.shape[-2:])
+        return _apply(image, (self.size, self.size), steps)
+
+    def restore(self, values: NDArray[Any], shape: tuple[int, int], spacing: tuple[float, float]) -> NDArray[np.float32]:  # noqa: ARG002
+        """Bring values on the grid (..., size, size) back to an image of `shape`; the spacing is ignored."""
+        steps = tuple(self.size / length for length in shape)
+        return _apply(values, shape, steps)
+
+
+Grid = PhysicalGrid | StretchedGrid
+GRIDS: Final[dict[str, type[PhysicalGrid] | type[StretchedGrid]]] = {"physical": PhysicalGrid, "stretched": StretchedGrid}
+
+
+def build_grid(kind: str, **options: Any) -> Grid:
+    """Build a grid by its registered name.
+
+    Raises:
+        InputError: The name is unknown, or the grid has no such option.
+    """
+    if kind not in GRIDS:
+        msg = f"no grid is called '{kind}'; known are {', '.join(GRIDS)}"
+        raise InputError(msg)
+    try:
+        return GRIDS[kind](**options)
+    except TypeError as error:
+        msg = f"grid '{kind}' does not take the options {options}: {error}"
+        raise InputError(msg) from error
+
+
+def grid_to_dict(grid: Grid) -> dict[str, Any]:
+    """The inverse of `build_grid`: `{"kind": ..., option: value}`."""
+    kind = next(name for name, cls in GRIDS.items() if isinstance(grid, cls))
+    return {"kind": kind, **asdict(grid)}
+
+
+@lru_cache(maxsize=64)
+def _resampling_matrix(outputs: int, inputs: int, step: float) -> NDArray[np.float32]:
+    """Weights (outputs, inputs) of linear interpolation; `step` is the distance of output pixels in input pixels."""
+    centres = (np.arange(outputs) - (outputs - 1) / 2) * step + (inputs - 1) / 2
+    centres = np.clip(centres, 0, inputs - 1)
+    radius = max(step, 1.0)
+    weights = np.maximum(0, 1 - np.abs(centres[:, None] - np.arange(inputs)) / radius)
+    matrix: NDArray[np.float32] = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    matrix.setflags(write=False)
+    return matrix
+
+
+def _apply(values: NDArray[Any], shape: tuple[int, ...], steps: tuple[float, ...]) -> NDArray[np.float32]:
+    rows = _resampling_matrix(shape[0], values.shape[-2], steps[0])
+    columns = _resampling_matrix(shape[1], values.shape[-1], steps[1])
+    result: NDArray[np.float32] = rows @ (np.asarray(values, np.float32) @ columns.T)
+    return result
+
+
+def _check_size(size: int) -> None:
+    if size < 1:
+        msg = f"grid: size must be at least one pixel, not {size}"
+        raise InputError(msg)
