@@ -48,13 +48,14 @@ def to_uint8(image: NDArray[Any]) -> NDArray[np.uint8]:
         image: (D, H, W), any real dtype. A uint8 image is returned as it is, so that packing twice changes nothing.
 
     Returns:
-        uint8 (D, H, W); all zero for a constant image without negative values that is zero everywhere.
+        uint8 (D, H, W), rounded half up.
     """
     if image.dtype == np.uint8:
         return image
-    low, high = min(0.0, float(image.min())), float(np.percentile(image, 99.9))
-    scaled = np.clip((image.astype(np.float64) - low) / (high - low if high > low else 1.0), 0.0, 1.0)
-    return np.rint(scaled * 255.0).astype(np.uint8)
+    values = image.astype(np.float64)  # before the percentile: the dtype of the file must not show in the result
+    low, high = min(0.0, float(values.min())), float(np.percentile(values, 99.9))
+    scaled = np.clip((values - low) / (high - low if high > low else 1.0), 0.0, 1.0)
+    return np.floor(scaled * 255.0 + 0.5).astype(np.uint8)
 
 
 def write_packed(dataset: Dataset, path: Path | str) -> None:
@@ -170,7 +171,7 @@ def _encode(volume: NDArray[np.uint8], name: str) -> bytes:
         msg = f"{name}: {depth} slices of {height} x {width} do not fit one WebP image of {WEBP_SIDE} rows; use the unpacked data set"
         raise InputError(msg)
     buffer = io.BytesIO()
-    Image.fromarray(volume.reshape(depth * height, width)).save(buffer, "WEBP", lossless=True, quality=80, method=4)
+    Image.fromarray(volume.reshape(depth * height, width)).save(buffer, "WEBP", lossless=True, quality=80, method=6)
     return buffer.getvalue()
 
 
