@@ -1,0 +1,189 @@
+"""Ventricular volumes, ejection fraction and mass from labels.
+
+Volumes are sums of slices (Simpson's rule as cardiac MR uses it): the area of a structure in each slice times the distance between slices.
+The slice distance is the z spacing, centre to centre, so that a gap between slices belongs half to each neighbour. Papillary muscles and
+trabeculae count as the labels have them; in ACDC they belong to the cavity. Definitions follow the SCMR (Schulz-Menger et al., JCMR 22:19,
+2020).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from shortaxis.errors import InputError
+from shortaxis.labels import N_CLASSES, Structure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from shortaxis.study import Segmentation, Spacing
+
+MYOCARDIAL_DENSITY: Final = 1.05
+"""g/ml (Schulz-Menger et al., JCMR 22:19, 2020)."""
+
+_SCMR: Final = "Schulz-Menger et al., J Cardiovasc Magn Reson 22:19, 2020"
+_MOSTELLER: Final = "Mosteller, N Engl J Med 317:1098, 1987"
+
+
+@dataclass(frozen=True)
+class Index:
+    """A clinical index.
+
+    Attributes:
+        name: Short name, such as `lv_edv`.
+        value: The index, or None when it cannot be known.
+        unit: Unit of the value.
+        definition: How it is computed, in words.
+        source: Where the definition comes from.
+        reason: Why there is no value, in words; None when there is one.
+    """
+
+    name: str
+    value: float | None
+    unit: str
+    definition: str
+    source: str
+    reason: str | None = None
+
+
+def structure_volumes(labels: NDArray[np.uint8], spacing: Spacing) -> NDArray[np.float64]:
+    """Volume of each structure in ml: number of voxels times voxel volume, which is the sum over slices of area times slice distance.
+
+    Args:
+        labels: uint8 (D, H, W) or (T, D, H, W), values of `shortaxis.labels.Structure`.
+        spacing: (z, y, x) in mm.
+
+    Returns:
+        float64 (C,) or (T, C), in the order of `Structure`, background included.
+    """
+    frames = labels.reshape(-1, *labels.shape[-3:])
+    counts = np.stack([np.bincount(frame.ravel(), minlength=N_CLASSES)[:N_CLASSES] for frame in frames])
+    volumes: NDArray[np.float64] = counts * (float(np.prod(spacing)) / 1000.0)
+    return volumes.reshape(*labels.shape[:-3], N_CLASSES)
+
+
+def body_surface_area(height_cm: float, weight_kg: float) -> float:
+    """Body surface area in m²: √(height in cm × weight in kg ÷ 3600) (Mosteller, N Engl J Med 317:1098, 1987).
+
+    Raises:
+        InputError: Height or weight is not a positive number.
+    """
+    if not (np.isfinite(height_cm) and np.isfinite(weight_kg) and height_cm > 0 and weight_kg > 0):
+        msg = f"height and weight must be positive, not {height_cm} cm and {weight_kg} kg; leave out what is not known"
+        raise InputError(msg)
+    return float(np.sqrt(height_cm * weight_kg / 3600.0))
+
+
+def indices(segmentation: Segmentation) -> dict[str, Index]:
+    """The ventricular indices of a segmented study, from the phases that the study names as ED and ES.
+
+    Args:
+        segmentation: Labels of a study; `study.end_diastole` and `study.end_systole` choose the phases.
+
+    Returns:
+        The indices by name, as `ventricular_indices`. Where ED or ES is not known, those that need it have no value but a reason.
+    """
+    study, subject = segmentation.study, segmentation.study.subject
+    end_diastole, end_systole = (None if phase is None else segmentation.labels[phase] for phase in (study.end_diastole, study.end_systole))
+    return ventricular_indices(
+        end_diastole, end_systole, study.spacing, study.spacing, height_cm=subject.height_cm, weight_kg=subject.weight_kg
+    )
+
+
+def ventricular_indices(
+    labels_ed: NDArray[np.uint8] | None,
+    labels_es: NDArray[np.uint8] | None,
+    spacing_ed: Spacing,
+    spacing_es: Spacing | None = None,
+    *,
+    height_cm: float | None = None,
+    weight_kg: float | None = None,
+) -> dict[str, Index]:
+    """The ventricular indices from the labels of the ED and the ES frame.
+
+    Args:
+        labels_ed: uint8 (D, H, W) at end-diastole, values of `shortaxis.labels.Structure`, or None when unknown.
+        labels_es: uint8 (D, H, W) at end-systole, or None when unknown.
+        spacing_ed: (z, y, x) in mm of the ED frame.
+        spacing_es: (z, y, x) in mm of the ES frame; None for that of ED.
+        height_cm: Body height in cm, or None when unknown.
+        weight_kg: Body weight in kg, or None when unknown.
+
+    Returns:
+        By name: EDV, ESV and SV in ml and EF in % of LV and RV (`lv_edv` … `rv_ef`), `lv_mass` in g, `bsa` in m², and volumes and mass
+        divided by it (`lv_edv_indexed` …) in ml/m² and g/m². What cannot be known has no value but a reason.
+
+    Raises:
+        InputError: Height or weight is given and not positive.
+    """
+    volumes_ed = None if labels_ed is None else structure_volumes(labels_ed, spacing_ed)
+    volumes_es = None if labels_es is None else structure_volumes(labels_es, spacing_es or spacing_ed)
+    found = indices_of_volumes(volumes_ed, volumes_es)
+    if height_cm is None or weight_kg is None:
+        area, reason = None, "height and weight are not both known"
+    else:
+        area, reason = body_surface_area(height_cm, weight_kg), None
+    found["bsa"] = Index("bsa", area, "m²", "body surface area: √(height in cm × weight in kg ÷ 3600)", _MOSTELLER, reason)
+    found |= _indexed(found, area, reason)
+    return found
+
+
+def indices_of_volumes(ed: NDArray[Any] | None, es: NDArray[Any] | None) -> dict[str, Index]:
+    """The indices that need no body size.
+
+    Args:
+        ed: Volumes (C,) in ml at end-diastole, in the order of `shortaxis.labels.Structure`, or None when unknown.
+        es: The same at end-systole.
+
+    Returns:
+        The indices by name.
+    """
+    found: dict[str, Index] = {}
+
+    def add(name: str, value: float | None, unit: str, definition: str, reason: str | None) -> None:
+        found[name] = Index(name, value, unit, definition, _SCMR, None if value is not None else reason)
+
+    no_ed = "the end-diastolic phase is not known"
+    no_es = "the end-systolic phase is not known"
+    for cavity in (Structure.LV, Structure.RV):
+        label, side = cavity.name, cavity.name.lower()
+        edv = None if ed is None else float(ed[cavity])
+        esv = None if es is None else float(es[cavity])
+        stroke = None if edv is None or esv is None else edv - esv
+        fraction = 100.0 * stroke / edv if edv and stroke is not None else None
+        add(f"{side}_edv", edv, "ml", f"{label} cavity at end-diastole: sum over slices of area × slice distance", no_ed)
+        add(f"{side}_esv", esv, "ml", f"{label} cavity at end-systole: sum over slices of area × slice distance", no_es)
+        missing = no_ed if edv is None else no_es
+        add(f"{side}_sv", stroke, "ml", f"{label} stroke volume: EDV − ESV", missing)
+        add(
+            f"{side}_ef",
+            fraction,
+            "%",
+            f"{label} ejection fraction: 100 × SV ÷ EDV",
+            missing if stroke is None else f"EDV is zero: no {label}",
+        )
+    mass = None if ed is None else MYOCARDIAL_DENSITY * float(ed[Structure.MYO])
+    add("lv_mass", mass, "g", f"LV myocardium at end-diastole × {MYOCARDIAL_DENSITY} g/ml", no_ed)
+    return found
+
+
+def _indexed(found: Mapping[str, Index], area: float | None, reason: str | None) -> dict[str, Index]:
+    indexed = {}
+    for name, index in found.items():
+        if index.unit not in {"ml", "g"}:
+            continue
+        value = None if area is None or index.value is None else index.value / area
+        indexed[f"{name}_indexed"] = Index(
+            f"{name}_indexed",
+            value,
+            f"{index.unit}/m²",
+            f"{index.definition}, divided by the body surface area",
+            f"{index.source}; {_MOSTELLER}",
+            None if value is not None else index.reason or reason,
+        )
+    return indexed
