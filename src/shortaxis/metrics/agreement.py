@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from numpy.typing import ArrayLike, NDArray
 
 LIMIT: Final = 1.96
@@ -58,7 +60,7 @@ def agreement(truth: ArrayLike, prediction: ArrayLike) -> Agreement:
         ValueError: The two differ in length.
     """
     moments = agreement_moments(truth, prediction)
-    bias, mae, sd, r = (float(value) for value in agreement_statistics(moments.sum(0)))
+    bias, sd, mae, r = (float(statistic(moments.sum(0))) for statistic in AGREEMENT_STATISTICS.values())
     n = int(moments[:, 0].sum())
     return Agreement(n, len(moments) - n, bias, sd, mae, r, bias - LIMIT * sd, bias + LIMIT * sd)
 
@@ -91,20 +93,34 @@ def agreement_moments(truth: ArrayLike, prediction: ArrayLike) -> NDArray[np.flo
     return moments
 
 
-def agreement_statistics(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Bias, MAE, SD and r from summed moments.
+def _bias(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    with np.errstate(invalid="ignore"):
+        return np.asarray(sums[..., 1] / sums[..., 0])
 
-    Args:
-        sums: float64 (..., 10), sums of `agreement_moments`.
 
-    Returns:
-        float64 (4, ...): bias, MAE, SD, r; NaN where undefined.
-    """
-    n, d, absolute, c, cc, x, xx, y, yy, xy = np.moveaxis(sums, -1, 0)
+def _mae(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    with np.errstate(invalid="ignore"):
+        return np.asarray(sums[..., 2] / sums[..., 0])
+
+
+def _sd(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    n, centred, squares = sums[..., 0], sums[..., 3], sums[..., 4]
     with np.errstate(divide="ignore", invalid="ignore"):
-        variance_d = cc - c**2 / n
+        return np.where(n > 1, np.sqrt(np.maximum(squares - centred**2 / n, 0) / (n - 1)), np.nan)
+
+
+def _pearson(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    n, x, xx, y, yy, xy = np.moveaxis(sums[..., [0, 5, 6, 7, 8, 9]], -1, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
         variance_x, variance_y = xx - x**2 / n, yy - y**2 / n
-        sd = np.where(n > 1, np.sqrt(np.maximum(variance_d, 0) / (n - 1)), np.nan)
         varies = (variance_x > _ROUNDING * xx) & (variance_y > _ROUNDING * yy)
-        r = np.where(varies, (xy - x * y / n) / np.sqrt(variance_x * variance_y), np.nan)
-        return np.stack([d / n, absolute / n, sd, np.clip(r, -1, 1)])
+        return np.where(varies, np.clip((xy - x * y / n) / np.sqrt(variance_x * variance_y), -1, 1), np.nan)
+
+
+AGREEMENT_STATISTICS: Final[Mapping[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]]] = {
+    "bias": _bias,
+    "sd": _sd,
+    "mae": _mae,
+    "r": _pearson,
+}
+"""Each figure of `Agreement` as a function of summed moments, float64 (..., 10) to (...); NaN where undefined."""

@@ -1,8 +1,8 @@
 """Intervals by the percentile bootstrap over patients (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
 
 The frames of a patient resemble each other, so whole patients are drawn, with replacement and all their frames. Every statistic of
-the protocols is a function of sums over cases (a pooled DSC of voxel counts, a mean of values and their number, a correlation of second moments).
-So one draw is a vector of multiplicities, and all draws of a statistic are one matrix product.
+the protocols is a function of sums over cases (a pooled DSC of voxel counts, a mean of values and their number, a correlation of second
+moments). So one draw is a vector of multiplicities, and all draws of a statistic are one matrix product.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The End Coefficient (EC), Eq. 6 of the paper: how many frames are segmented well at the base and at the apex.
 
 The end slices of a frame are the first two and the last two; a frame of one, two or three slices counts each slice once. Two readings
-exist: `reference`, what the authors' code computes, and `paper`, what the text says. They differ in classes, in absent structures and in the
-frames that count, so that their figures must not be mixed.
+exist: `reference`, what the authors' code computes, and `paper`, what the text says. They differ in classes, in absent structures and in
+the frames that count, so that their figures must not be mixed.
 """
 
 from __future__ import annotations

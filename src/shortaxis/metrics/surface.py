@@ -1,7 +1,8 @@
 """Distances between the surfaces of two masks in mm: HD95 and ASSD.
 
 The surface of a mask is the set of its voxels that have a face neighbour outside the mask, or that lie at the border of the image;
-distances run between voxel centres. In a frame of one slice only neighbours within the slice count, for otherwise every voxel would be surface.
+distances run between voxel centres. In a frame of one slice only neighbours within the slice count, for otherwise every voxel would be
+surface.
 
 A distance to a structure that is not there does not exist: when either mask is empty the distances are NaN. A caller that averages them
 has to count these cases and say how many they were; `shortaxis.metrics.protocols` does.
