@@ -99,7 +99,8 @@ def hold_out(dataset: Dataset, *, per_group: int = 4, seed: int = 0) -> Split:
     for group, members in _strata(blocks, dataset.groups).items():
         held_out |= _draw(members, per_group if group else _fifth(members), seed)
     if not held_out:
-        held_out = _draw(blocks, _fifth(blocks), seed) or set(min(_drawn(blocks, seed), key=len))
+        smallest = min(_drawn(blocks, seed), key=len)
+        held_out = _draw(blocks, _fifth(blocks), seed) or set(smallest)
     return _split(dataset, held_out, seed)
 
 
