@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -56,8 +57,8 @@ def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imported_rooms(path: Path) -> set[str]:
-    """The rooms of this package that a module imports, also inside functions and for types only."""
+def imports_of(path: Path) -> set[str]:
+    """All that a module imports, also inside functions and for types only; of this package down to the room."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -65,7 +66,15 @@ def imported_rooms(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno} imports relatively"
             names |= {node.module} if node.module != "shortaxis" else {f"shortaxis.{alias.name}" for alias in node.names}
-    return {name.split(".")[1] for name in names - {"shortaxis.__version__"} if name.startswith("shortaxis.")}
+    return names - {"shortaxis.__version__"}
+
+
+def imported_rooms(path: Path) -> set[str]:
+    return {name.split(".")[1] for name in imports_of(path) if name.startswith("shortaxis.")}
+
+
+def imported_packages(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imports_of(path)}
 
 
 def test_import_loads_no_torch() -> None:
@@ -138,6 +147,14 @@ def test_module_says_what_it_is_and_stays_short(path: Path) -> None:
     if len(tree.body) > 1:
         assert "\nfrom __future__ import annotations\n" in source
     assert source.count("\n") <= 400
+
+
+def test_every_foreign_package_is_a_declared_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    requirements = project["dependencies"] + project["optional-dependencies"]["train"]
+    declared = {re.split(r"[<>=\[; ]", requirement)[0].lower() for requirement in requirements} | {"shortaxis"}
+    foreign = set().union(*map(imported_packages, MODULES)) - set(sys.stdlib_module_names)
+    assert {{"PIL": "pillow"}.get(name, name) for name in foreign} <= declared
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if room_of(path) != "__init__"], ids=name_of)

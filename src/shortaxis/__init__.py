@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from shortaxis.datasets import make_phantom, open_dataset
+    from shortaxis.datasets import open_dataset
     from shortaxis.ensemble import StreamingEnsemble
     from shortaxis.errors import InputError
     from shortaxis.evaluation import evaluate_folders
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from shortaxis.inference import load_model
     from shortaxis.io import read
     from shortaxis.labels import LabelScheme, Structure
+    from shortaxis.phantom import make_phantom
     from shortaxis.study import Frame, Segmentation, Study, Subject
 
 __version__ = "0.1.0"
@@ -54,7 +55,7 @@ _HOMES = {
     "evaluate_folders": "evaluation",
     "indices": "indices",
     "load_model": "inference",
-    "make_phantom": "datasets",
+    "make_phantom": "phantom",
     "open_dataset": "datasets",
     "read": "io",
 }
