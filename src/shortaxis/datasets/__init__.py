@@ -1,1 +1,77 @@
-"""datasets."""
+"""Data sets of annotated frames: one file a data set, one line in `READERS`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from shortaxis.datasets.acdc import INFO, read_acdc
+from shortaxis.datasets.dataset import Dataset, FrameRef
+from shortaxis.datasets.mnms import SPLITS, read_mnms
+from shortaxis.datasets.nnunet import DESCRIPTION, read_nnunet
+from shortaxis.datasets.packed import read_packed
+from shortaxis.errors import InputError
+from shortaxis.phantom import make_phantom
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["READERS", "Dataset", "FrameRef", "make_phantom", "open_dataset"]
+
+
+def _read_phantom(count: Path) -> Dataset:
+    """Open `N` or `N@SEED` virtual patients."""
+    from shortaxis.datasets.phantom import phantom_dataset  # noqa: PLC0415 (needed by few)
+
+    number, _, seed = str(count).partition("@")
+    if not (number.isdecimal() and (seed or "0").isdecimal()):
+        msg = f"phantom:{count} is not understood; write phantom:10, or phantom:10@3 for 10 patients of seed 3"
+        raise InputError(msg)
+    return phantom_dataset(int(number), int(seed or 0))
+
+
+READERS: Final[dict[str, Callable[[Path], Dataset]]] = {
+    "acdc": read_acdc,
+    "mnms": read_mnms,
+    "nnunet": read_nnunet,
+    "packed": read_packed,
+    "phantom": _read_phantom,
+}
+"""For each kind of data set its reader."""
+
+
+def open_dataset(spec: str | Path) -> Dataset:
+    """Open a data set by its kind and place.
+
+    Args:
+        spec: `KIND:PATH` with a kind of `READERS`, such as `acdc:~/acdc/training`; `phantom:10` or `phantom:10@SEED`; or a bare path,
+            whose kind is known by what lies there.
+
+    Raises:
+        InputError: The kind is unknown or cannot be told, or what lies there cannot be read.
+
+    Examples:
+        >>> len(open_dataset("phantom:3"))
+        6
+    """
+    kind, colon, rest = str(spec).partition(":")
+    if colon and kind in READERS:
+        return READERS[kind](Path(rest).expanduser())
+    path = Path(spec).expanduser()
+    if found := _recognise(path):
+        return READERS[found](path)
+    problem = "is no data set known here" if path.exists() else "no such file or folder"
+    msg = f"{spec}: {problem}; write KIND:PATH with a KIND of {', '.join(READERS)}"
+    raise InputError(msg)
+
+
+def _recognise(path: Path) -> str | None:
+    if path.is_file():
+        return "packed" if path.suffix.lower() == ".zip" else None
+    if (path / DESCRIPTION).is_file():
+        return "nnunet"
+    if (path / INFO).is_file() or any(path.glob(f"*/{INFO}")):
+        return "acdc"
+    if any((path / folder).is_dir() for folder in SPLITS.values()):
+        return "mnms"
+    return None

@@ -42,7 +42,7 @@ _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 
 def to_uint8(image: NDArray[Any]) -> NDArray[np.uint8]:
-    """Bring intensities to 0-255: clip at the 99.9th percentile, then scale what lies between it and the lower of 0 and the minimum.
+    """Bring intensities to 0-255: clip at the 99.9th percentile, then scale what lies between the minimum and it.
 
     Args:
         image: (D, H, W), any real dtype. A uint8 image is returned as it is, so that packing twice changes nothing.
@@ -53,7 +53,7 @@ def to_uint8(image: NDArray[Any]) -> NDArray[np.uint8]:
     if image.dtype == np.uint8:
         return image
     values = image.astype(np.float64)  # before the percentile: the dtype of the file must not show in the result
-    low, high = min(0.0, float(values.min())), float(np.percentile(values, 99.9))
+    low, high = float(values.min()), float(np.percentile(values, 99.9))
     scaled = np.clip((values - low) / (high - low if high > low else 1.0), 0.0, 1.0)
     return np.floor(scaled * 255.0 + 0.5).astype(np.uint8)
 

@@ -307,7 +307,11 @@ def _fresh_source(study: Study) -> NiftiSource:
     layout = Layout((width, height, depth))
     shape = layout.shape if study.n_phases == 1 else (*layout.shape, study.n_phases)
     header = nib.Nifti1Header()
-    affine = study.affine @ np.linalg.inv(layout.index_matrix())
+    # A study made without an affine has the unit matrix; it says nothing of orientation, so the file shall not either.
+    unknown = np.array_equal(study.affine, np.eye(4))
+    affine = (
+        np.diag([-1.0, -1.0, 1.0, 1.0]) * [*study.spacing[::-1], 1.0] if unknown else study.affine @ np.linalg.inv(layout.index_matrix())
+    )
     header.set_data_shape(shape)
     header.set_xyzt_units("mm", "msec")
     times = study.phase_times
