@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from shortaxis.datasets.acdc import INFO, read_patient
 from shortaxis.errors import InputError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def find_pairs(prediction: Path, truth: Path) -> tuple[list[LabelPair], list[Pat
         The pairs sorted by name, and the predicted files that belong to no annotated one.
 
     Raises:
-        InputError: A path is missing, there is no annotated file, or two files have the same claim to one name.
+        InputError: A path is missing, there is no annotated file, two files have the same claim to one name, or `Info.cfg` is wrong.
     """
     truths = _label_files(truth, truth=True)
     if prediction.is_file() and truth.is_file():
@@ -137,18 +138,16 @@ def _pair(name: str, truth: Path, prediction: Path | None) -> LabelPair:
     stem = _stem(name)
     folder = name.removesuffix(stem)
     if match := _FRAME.match(stem):
-        phase, group = _tags(truth.parent / "Info.cfg", int(match["frame"]))
+        phase, group = _tags(truth.parent, int(match["frame"]))
         return LabelPair(name, folder + match["patient"], phase, group, truth, prediction)
     if match := _PHASE.match(stem):
         return LabelPair(name, folder + match["patient"], match["phase"], None, truth, prediction)
     return LabelPair(name, name, None, None, truth, prediction)
 
 
-def _tags(info: Path, frame: int) -> tuple[str | None, str | None]:
-    """Phase of this frame and group of the patient by ACDC's `Info.cfg`, as far as there is one."""
-    if not info.is_file():
+def _tags(folder: Path, frame: int) -> tuple[str | None, str | None]:
+    """Phase of this frame and group of the patient by ACDC's `Info.cfg`, where there is one."""
+    if not (folder / INFO).is_file():
         return None, None
-    lines = info.read_text(encoding="utf-8", errors="replace").splitlines()
-    entries = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    phase = next((phase for phase in ("ED", "ES") if entries.get(phase) == str(frame)), None)
-    return phase, entries.get("Group")
+    patient = read_patient(folder)
+    return patient.phase_of(frame), patient.subject.group

@@ -63,8 +63,8 @@ def structure_volumes(labels: NDArray[np.uint8], spacing: Spacing) -> NDArray[np
     """
     frames = labels.reshape(-1, *labels.shape[-3:])
     counts = np.stack([np.bincount(frame.ravel(), minlength=N_CLASSES)[:N_CLASSES] for frame in frames])
-    volumes: NDArray[np.float64] = counts * (float(np.prod(spacing)) / 1000.0)
-    return volumes.reshape(*labels.shape[:-3], N_CLASSES)
+    voxel_ml = spacing[0] * spacing[1] * spacing[2] / 1000.0
+    return counts.reshape(*labels.shape[:-3], N_CLASSES).astype(np.float64) * voxel_ml
 
 
 def body_surface_area(height_cm: float, weight_kg: float) -> float:

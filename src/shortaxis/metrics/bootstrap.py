@@ -115,19 +115,18 @@ class PatientBootstrap:
         low, high = np.quantile(drawn, [tail, 1 - tail]) if drawn.size else (np.nan, np.nan)
         return Estimate(value, float(low), float(high), unit, n, undefined)
 
-    def mean(self, values: ArrayLike, *, unit: str, scale: float = 1.0) -> Estimate:
+    def mean(self, values: ArrayLike, *, unit: str) -> Estimate:
         """Mean over cases of the defined values; the others are counted as `undefined`.
 
         Args:
             values: (N,), NaN where undefined; or (N, S) for the mean over S columns of their means, as the average of three structures.
             unit: Unit of the result.
-            scale: Factor on the values, such as 100 for per cent.
 
         Returns:
             The mean and its interval. With several columns a case counts as undefined when any column is.
         """
         array = np.asarray(values, np.float64)
-        array = scale * array.reshape(len(array), -1)
+        array = array.reshape(len(array), -1)
         defined = ~np.isnan(array)
         moments = np.concatenate([np.where(defined, array, 0.0), defined], axis=1)
         n = int(defined.all(1).sum())

@@ -1,0 +1,123 @@
+"""Volumes, ejection fraction and mass on hand-worked labels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from shortaxis.errors import InputError
+from shortaxis.indices import Index, body_surface_area, indices, structure_volumes, ventricular_indices
+from shortaxis.labels import Structure
+from shortaxis.study import Segmentation, Study, Subject
+
+SPACING = (10.0, 2.0, 1.0)  # one voxel is 0.02 ml
+
+
+def frame(rv, myo, lv):
+    """Labels (2, 50, 50) with these numbers of voxels, the last LV voxel in another slice than the first."""
+    flat = np.zeros(2 * 50 * 50, np.uint8)
+    flat[:rv], flat[rv : rv + myo], flat[len(flat) - lv :] = Structure.RV, Structure.MYO, Structure.LV
+    return flat.reshape(2, 50, 50)
+
+
+ED, ES = frame(500, 1000, 2000), frame(300, 1100, 800)
+
+
+def study(n_phases=2, **known):
+    return Study(np.zeros((n_phases, 2, 50, 50), np.float32), SPACING, **known)
+
+
+def test_volume_is_area_times_slice_distance_summed_over_slices():
+    labels = np.zeros((3, 4, 5), np.uint8)
+    labels[0, :2, :2], labels[1, 0, :3], labels[2, 0, 0] = Structure.LV, Structure.LV, Structure.LV
+    areas = np.array([4, 3, 1]) * 2.0 * 1.0  # mm²
+    assert structure_volumes(labels, SPACING)[Structure.LV] == pytest.approx(areas.sum() * 10.0 / 1000)
+
+
+def test_volumes_of_a_cine_keep_the_phases():
+    volumes = structure_volumes(np.stack([ED, ES]), SPACING)
+    np.testing.assert_allclose(volumes[:, 1:], [[10, 20, 40], [6, 22, 16]])
+
+
+def test_indices_of_hand_worked_frames():
+    found = {name: (index.value, index.unit) for name, index in ventricular_indices(ED, ES, SPACING).items() if index.value is not None}
+    assert found == {
+        "lv_edv": (pytest.approx(40), "ml"),
+        "lv_esv": (pytest.approx(16), "ml"),
+        "lv_sv": (pytest.approx(24), "ml"),
+        "lv_ef": (pytest.approx(60), "%"),
+        "rv_edv": (pytest.approx(10), "ml"),
+        "rv_esv": (pytest.approx(6), "ml"),
+        "rv_sv": (pytest.approx(4), "ml"),
+        "rv_ef": (pytest.approx(40), "%"),
+        "lv_mass": (pytest.approx(21), "g"),
+    }
+
+
+def test_each_frame_is_measured_with_its_own_spacing():
+    assert ventricular_indices(ED, ES, SPACING, (5.0, 2.0, 1.0))["lv_esv"].value == pytest.approx(8)
+
+
+def test_every_index_says_what_it_is_and_why_it_is_missing():
+    for found in (ventricular_indices(None, None, SPACING), ventricular_indices(ED, ES, SPACING, height_cm=180, weight_kg=80)):
+        for name, index in found.items():
+            assert index.name == name
+            assert index.unit
+            assert index.definition
+            assert index.source
+            assert (index.value is None) == (index.reason is not None)
+
+
+def test_without_end_systole_only_what_needs_it_is_missing():
+    found = ventricular_indices(ED, None, SPACING)
+    missing = {name for name, index in found.items() if index.reason == "the end-systolic phase is not known"}
+    assert missing == {f"{side}_{name}" for side in ("lv", "rv") for name in ("esv", "sv", "ef", "esv_indexed", "sv_indexed")}
+    assert found["lv_mass"].value == pytest.approx(21)
+
+
+def test_without_end_diastole_only_end_systolic_volumes_remain():
+    found = ventricular_indices(None, ES, SPACING)
+    assert {name for name, index in found.items() if index.value is not None} == {"lv_esv", "rv_esv"}
+    assert found["lv_mass"].reason == found["lv_ef"].reason == "the end-diastolic phase is not known"
+
+
+def test_an_empty_cavity_has_a_volume_of_zero_but_no_ejection_fraction():
+    found = ventricular_indices(frame(500, 0, 0), ES, SPACING)
+    assert found["lv_edv"].value == 0.0
+    assert (found["lv_ef"].value, found["lv_ef"].reason) == (None, "EDV is zero: no LV")
+    assert found["rv_ef"].value == pytest.approx(40)
+
+
+def test_body_surface_area_of_mosteller():
+    assert body_surface_area(160, 57.6) == pytest.approx(1.6)
+
+
+def test_indexed_values_are_divided_by_the_body_surface_area():
+    found = ventricular_indices(ED, ES, SPACING, height_cm=160, weight_kg=57.6)
+    assert found["bsa"].value == pytest.approx(1.6)
+    assert (found["lv_edv_indexed"].value, found["lv_edv_indexed"].unit) == (pytest.approx(40 / 1.6), "ml/m²")
+    assert (found["lv_mass_indexed"].value, found["lv_mass_indexed"].unit) == (pytest.approx(21 / 1.6), "g/m²")
+    assert "lv_ef_indexed" not in found
+
+
+@pytest.mark.parametrize("known", [{}, {"height_cm": 180.0}, {"weight_kg": 80.0}])
+def test_without_body_size_indexed_values_are_missing(known):
+    found = ventricular_indices(ED, ES, SPACING, **known)
+    assert found["bsa"].reason == found["lv_edv_indexed"].reason == "height and weight are not both known"
+
+
+@pytest.mark.parametrize("size", [(0.0, 80.0), (180.0, -1.0), (np.nan, 80.0), (180.0, np.inf)])
+def test_impossible_body_sizes_are_refused(size):
+    with pytest.raises(InputError, match="height and weight must be positive"):
+        body_surface_area(*size)
+
+
+def test_indices_of_a_segmentation_use_the_phases_and_body_size_of_the_study():
+    labels = np.stack([ES, frame(0, 0, 0), ED])
+    known = study(3, end_diastole=2, end_systole=0, subject=Subject(height_cm=160, weight_kg=57.6))
+    assert indices(Segmentation(known, labels)) == ventricular_indices(ED, ES, SPACING, height_cm=160, weight_kg=57.6)
+
+
+def test_indices_of_a_study_without_tags_have_reasons_only():
+    found = indices(Segmentation(study(), np.stack([ED, ES])))
+    assert all(isinstance(index, Index) and index.value is None and index.reason for index in found.values())
