@@ -1,0 +1,136 @@
+"""Which prediction belongs to which truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shortaxis.datasets.pairs import find_pairs, label_name
+from shortaxis.errors import InputError
+
+INFO = "ED: 1\nES: 12\nGroup: DCM\nHeight: 184.0\nNbFrame: 30\nWeight: 95.0\n"
+
+
+def make(root, *names, info=None):
+    """Empty files by name: pairing looks at names only."""
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        if info:
+            (path.parent / "Info.cfg").write_text(info)
+    return root
+
+
+@pytest.fixture
+def truth(tmp_path):
+    frames = ("patient001/patient001_frame01", "patient001/patient001_frame12")
+    names = [f"{frame}{ending}.nii.gz" for frame in frames for ending in ("", "_gt")]
+    return make(tmp_path / "truth", *names, "patient001/patient001_4d.nii.gz", info=INFO)
+
+
+def found(prediction, truth):
+    return {pair.name: pair.prediction and pair.prediction.relative_to(prediction).as_posix() for pair in find_pairs(prediction, truth)[0]}
+
+
+@pytest.mark.parametrize("name", ["a_frame01_gt.nii.gz", "a_frame01_pred.nii", "a_frame01_seg.NII.GZ", "a_frame01.nii"])
+def test_name_is_what_remains_without_ending_and_suffix(name):
+    assert label_name(Path(name)) == "a_frame01"
+
+
+def test_a_file_called_like_a_suffix_keeps_its_name():
+    assert label_name(Path("_seg.nii.gz")) == "_seg"
+
+
+@pytest.mark.parametrize("folder", ["patient001/", "", "elsewhere/deep/"])
+@pytest.mark.parametrize("suffix", ["", "_gt", "_pred", "_seg"])
+def test_predictions_pair_by_name_in_mirrored_flat_or_other_folders(tmp_path, truth, folder, suffix):
+    names = [f"{folder}patient001_frame{n}{suffix}.nii.gz" for n in ("01", "12")]
+    prediction = make(tmp_path / "out", *names)
+    assert found(prediction, truth) == dict(zip(("patient001_frame01", "patient001_frame12"), names, strict=True))
+
+
+def test_info_gives_phase_and_group_and_the_name_the_patient(truth):
+    pairs, _ = find_pairs(truth, truth)
+    assert [(pair.patient, pair.phase, pair.group) for pair in pairs] == [("patient001", "ED", "DCM"), ("patient001", "ES", "DCM")]
+
+
+def test_a_frame_that_info_does_not_name_has_no_phase(tmp_path):
+    truth = make(tmp_path, "patient001_frame05_gt.nii.gz", info=INFO)
+    assert find_pairs(truth, truth)[0][0].phase is None
+
+
+def test_wrong_info_is_told(tmp_path):
+    truth = make(tmp_path, "patient001_frame05_gt.nii.gz", info="ED: 1\n")
+    with pytest.raises(InputError, match=r"Info\.cfg: ES is missing"):
+        find_pairs(truth, truth)
+
+
+def test_labels_beat_the_image_beside_them_and_the_rest_is_unused(truth):
+    pairs, unused = find_pairs(truth, truth)
+    assert all(pair.prediction == pair.truth for pair in pairs)
+    assert [path.name for path in unused] == ["patient001_4d.nii.gz"]
+
+
+def test_names_that_end_in_the_phase_give_patient_and_phase(tmp_path):
+    truth = make(tmp_path, "A1_ED.nii.gz", "A1_ES.nii.gz", "other.nii.gz")
+    assert [(pair.patient, pair.phase) for pair in find_pairs(truth, truth)[0]] == [("A1", "ED"), ("A1", "ES"), ("other", None)]
+
+
+def test_equal_names_in_different_folders_pair_by_folder(tmp_path):
+    truth = make(tmp_path / "truth", "a/seg.nii.gz", "b/seg.nii.gz")
+    prediction = make(tmp_path / "out", "b/seg.nii.gz", "a/seg.nii.gz")
+    assert found(prediction, truth) == {"a/seg": "a/seg.nii.gz", "b/seg": "b/seg.nii.gz"}
+
+
+def test_a_prediction_is_not_lent_to_a_second_truth_of_its_name(tmp_path):
+    truth = make(tmp_path / "truth", "a/seg.nii.gz", "b/seg.nii.gz")
+    prediction = make(tmp_path / "out", "a/seg.nii.gz")
+    assert found(prediction, truth) == {"a/seg": "a/seg.nii.gz", "b/seg": None}
+
+
+def test_one_flat_prediction_for_two_truths_is_refused(tmp_path):
+    truth = make(tmp_path / "truth", "a/seg.nii.gz", "b/seg.nii.gz")
+    prediction = make(tmp_path / "out", "seg.nii.gz")
+    with pytest.raises(InputError, match=r"seg\.nii\.gz: is the only prediction for 2 files"):
+        find_pairs(prediction, truth)
+
+
+@pytest.mark.parametrize("names", [("x_pred.nii.gz", "x_seg.nii.gz"), ("x.nii.gz", "x.nii"), ("a/x.nii.gz", "b/x.nii.gz")])
+def test_two_candidates_are_refused(tmp_path, names):
+    truth = make(tmp_path / "truth", "x_gt.nii.gz")
+    with pytest.raises(InputError, match="keep one of them"):
+        find_pairs(make(tmp_path / "out", *names), truth)
+
+
+def test_hidden_and_partial_files_are_passed_over(tmp_path):
+    truth = make(tmp_path / "truth", "x_gt.nii.gz")
+    prediction = make(tmp_path / "out", "x.nii.gz", ".partial-x.nii.gz", "._x_pred.nii.gz", "indices.json")
+    assert find_pairs(prediction, truth)[1] == []
+
+
+def test_two_files_pair_whatever_their_names(tmp_path):
+    root = make(tmp_path, "mine.nii.gz", "p_frame01_gt.nii.gz")
+    ((pair,), unused) = find_pairs(root / "mine.nii.gz", root / "p_frame01_gt.nii.gz")
+    assert (pair.name, pair.prediction, unused) == ("p_frame01", root / "mine.nii.gz", [])
+
+
+def test_a_file_finds_its_prediction_in_a_folder(tmp_path, truth):
+    prediction = make(tmp_path / "out", "patient001_frame01.nii.gz", "patient001_frame12.nii.gz")
+    ((pair,), unused) = find_pairs(prediction, truth / "patient001/patient001_frame12_gt.nii.gz")
+    assert (pair.prediction.name, pair.phase) == ("patient001_frame12.nii.gz", "ES")
+    assert len(unused) == 1
+
+
+@pytest.mark.parametrize("side", ["prediction", "truth"])
+def test_a_missing_path_is_refused(tmp_path, truth, side):
+    paths = {"prediction": truth, "truth": truth} | {side: tmp_path / "nowhere"}
+    with pytest.raises(InputError, match="nowhere: no such file or folder"):
+        find_pairs(**paths)
+
+
+def test_a_folder_without_images_is_refused(tmp_path, truth):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="empty: holds no NIfTI file"):
+        find_pairs(tmp_path / "empty", truth)

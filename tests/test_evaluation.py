@@ -1,0 +1,237 @@
+"""Folders and cases under the protocols, from files to figures."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+
+import nibabel as nib
+import numpy as np
+import pytest
+from rich.console import Console
+
+from shortaxis import __version__
+from shortaxis.errors import InputError
+from shortaxis.evaluation import evaluate_cases, evaluate_folders
+from shortaxis.labels import ACDC, MNMS, Structure
+from shortaxis.metrics.bootstrap import Resampling
+from shortaxis.metrics.case import Case
+
+SPACING = (8.0, 1.5, 1.25)
+FAST = Resampling(rounds=50)
+
+
+def heart(depth=4, lv=3.0, shape=(30, 26)):
+    """uint8 (D, H, W): an LV disc in a ring of MYO, and an RV beside it."""
+    rows, columns = np.indices(shape)
+    radius = np.hypot(rows - 15, columns - 10)
+    plane = np.zeros(shape, np.uint8)
+    plane[radius < lv + 3] = Structure.MYO
+    plane[radius < lv] = Structure.LV
+    plane[np.hypot(rows - 15, columns - 20) < 4] = Structure.RV
+    return np.repeat(plane[None], depth, axis=0)
+
+
+def write(path, labels, scheme=ACDC):
+    """Write (D, H, W) or (T, D, H, W) as a NIfTI file in the order x, y, z, t, with the spacing in pixdim."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    array = np.moveaxis(scheme.from_canonical(labels), [-1, -2, -3], [0, 1, 2])
+    image = nib.Nifti1Image(array, np.diag([*SPACING[::-1], 1.0]))
+    nib.save(image, path)
+    return path
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Two patients in ACDC's layout; the predicted LV of patient b is too small."""
+    for patient, group, change in (("a", "NOR", 0.0), ("b", "DCM", 1.0)):
+        for frame, lv in (("01", 5.0), ("09", 3.0)):
+            name = f"{patient}/{patient}_frame{frame}"
+            write(tmp_path / "truth" / f"{name}_gt.nii.gz", heart(lv=lv))
+            write(tmp_path / "out" / f"{name}.nii.gz", heart(lv=lv - change))
+        (tmp_path / "truth" / patient / "Info.cfg").write_text(f"ED: 1\nES: 9\nGroup: {group}\n")
+    return tmp_path / "out", tmp_path / "truth"
+
+
+def test_truth_against_itself_scores_full_marks(folders):
+    _, truth = folders
+    results = evaluate_folders(truth, truth, resampling=FAST).results
+    for result in results.values():
+        figures = {name: figure.value for name, figure in result.overall.items()}
+        assert all(value == 100.0 for name, value in figures.items() if name.startswith("dsc") or name == "ec")
+        assert all(value == 0.0 for name, value in figures.items() if name.startswith(("hd95", "assd")))
+    assert results["clinical"].overall["lv_ef_sd"].value == 0.0
+
+
+def test_phase_group_patient_and_spacing_come_from_the_truth(folders):
+    row = evaluate_folders(*folders, "clinical", resampling=FAST).results["clinical"].cases[0]
+    assert (row["name"], row["patient"], row["phase"], row["group"]) == ("a_frame01", "a", "ED", "NOR")
+    assert row["lv_ml_truth"] == pytest.approx((heart(lv=5.0) == Structure.LV).sum() * np.prod(SPACING) / 1000)
+
+
+def test_figures_are_split_by_phase_and_group(folders):
+    strata = evaluate_folders(*folders, "clinical", resampling=FAST).results["clinical"].strata
+    assert {by: list(parts) for by, parts in strata.items()} == {"phase": ["ED", "ES"], "group": ["DCM", "NOR"]}
+    assert strata["group"]["NOR"]["dsc_lv"].value == 100.0
+    assert strata["group"]["DCM"]["dsc_lv"].value < 90.0
+    assert "lv_ef_bias" in strata["group"]["DCM"]
+    assert "lv_ef_bias" not in strata["phase"]["ED"]  # it needs both phases
+
+
+def test_json_is_complete_and_without_nan(folders):
+    evaluation = evaluate_folders(*folders, ["paper", "clinical"], resampling=FAST)
+    content = json.loads(json.dumps(evaluation.to_dict(), allow_nan=False))
+    assert {name: content[name] for name in ("schema_version", "shortaxis_version", "protocols", "n_cases", "n_patients", "missing")} == {
+        "schema_version": 1,
+        "shortaxis_version": __version__,
+        "protocols": ["paper", "clinical"],
+        "n_cases": 4,
+        "n_patients": 2,
+        "missing": [],
+    }
+    assert content["bootstrap"] == {"unit": "patient", "rounds": 50, "seed": 0, "level": 0.95}
+    paper = content["results"]["paper"]
+    assert set(paper["overall"]["dsc_lv"]) == {"value", "low", "high", "unit", "n", "undefined"}
+    assert len(paper["cases"]) == 4
+    assert [row["patient"] for row in content["results"]["clinical"]["patients"]] == ["a", "b"]
+
+
+def test_table_names_the_protocol_above_its_own_figures(folders):
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(evaluate_folders(*folders, resampling=FAST).table())
+    text = console.export_text()
+    parts = text.split("Protocol ")[1:]
+    assert [part.split()[0] for part in parts] == ["reference", "paper", "clinical"]
+    assert ["HD95" in part for part in parts] == ["LV EF" in part for part in parts] == [False, False, True]
+    assert "4 frames of 2 patients" in text
+
+
+def test_table_shows_what_is_undefined_and_what_could_not_enter():
+    full, empty = heart(), np.zeros_like(heart())
+    cases = [Case("a", "a", full, full, SPACING), Case("b", "b", full, empty, SPACING)]
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(evaluate_cases(cases, "clinical", resampling=FAST).table())
+    console.print(evaluate_cases(cases[1:], "clinical", resampling=FAST).table())
+    first, second = console.export_text().split("Protocol ")[1:]
+    assert "1 of 2" in first
+    assert "−" in second.split("HD95", 1)[1].splitlines()[0]
+
+
+def test_a_missing_prediction_is_refused_by_name(folders):
+    prediction, truth = folders
+    (prediction / "b" / "b_frame01.nii.gz").unlink()
+    with pytest.raises(InputError, match=r"out: has no prediction for 1 of the 4 annotated frames \(b_frame01\)"):
+        evaluate_folders(prediction, truth)
+
+
+def test_missing_predictions_are_left_out_and_listed_when_allowed(folders):
+    prediction, truth = folders
+    (prediction / "b" / "b_frame01.nii.gz").unlink()
+    evaluation = evaluate_folders(prediction, truth, "paper", allow_missing=True, resampling=FAST)
+    assert (evaluation.missing, evaluation.n_cases) == (("b_frame01",), 3)
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(evaluation.table())
+    assert "1 frames without a prediction" in " ".join(console.export_text().split())
+
+
+def test_no_prediction_at_all_is_refused_even_when_missing_ones_are_allowed(folders, tmp_path):
+    write(tmp_path / "other" / "c_frame01.nii.gz", heart())
+    with pytest.raises(InputError, match=r"4 of the 4 .*\(a_frame01, a_frame09, b_frame01 …\)"):
+        evaluate_folders(tmp_path / "other", folders[1], allow_missing=True)
+
+
+def test_predictions_without_a_truth_are_listed(folders):
+    prediction, truth = folders
+    stray = write(prediction / "c_frame01.nii.gz", heart())
+    assert evaluate_folders(prediction, truth, "paper", resampling=FAST).unused == (str(stray),)
+
+
+def test_patients_can_be_left_out(folders):
+    evaluation = evaluate_folders(*folders, "paper", exclude=["b"], resampling=FAST)
+    assert evaluation.n_patients == 1
+    assert evaluation.results["paper"].overall["dsc_lv"].value == 100.0
+
+
+def test_leaving_out_an_unknown_patient_is_refused(folders):
+    with pytest.raises(InputError, match="has no patient 'patient118' to exclude"):
+        evaluate_folders(*folders, exclude=["patient118"])
+
+
+def test_a_mismatched_shape_is_refused_with_both_files(folders):
+    prediction, truth = folders
+    write(prediction / "a" / "a_frame01.nii.gz", heart(depth=5))
+    with pytest.raises(InputError, match=r"out/a/a_frame01\.nii\.gz.*truth/a/a_frame01_gt\.nii\.gz"):
+        evaluate_folders(prediction, truth)
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_label_out_of_the_scheme_is_refused_with_its_file(folders, side):
+    path = folders[side] / "a" / ("a_frame01.nii.gz", "a_frame01_gt.nii.gz")[side]
+    image = nib.load(path)
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj) + np.uint8(1), image.affine), path)
+    with pytest.raises(InputError, match=rf"{path.name}: label values \[4(\.0)?\] are not in the scheme 'acdc'"):
+        evaluate_folders(*folders)
+
+
+def test_an_unknown_protocol_is_refused_before_anything_is_read(tmp_path):
+    with pytest.raises(InputError, match="no protocol is called 'challenge'"):
+        evaluate_folders(tmp_path / "nowhere", tmp_path / "nowhere", "challenge")
+
+
+def test_two_files_can_be_compared(folders):
+    prediction, truth = (folder / "b" / name for folder, name in zip(folders, ("b_frame09.nii.gz", "b_frame09_gt.nii.gz"), strict=True))
+    evaluation = evaluate_folders(prediction, truth, "clinical", resampling=FAST)
+    assert evaluation.results["clinical"].cases[0]["phase"] == "ES"
+    assert evaluation.results["clinical"].strata == {}
+
+
+def test_annotated_phases_of_a_cine_are_cases_and_the_scheme_is_translated(tmp_path):
+    truth = np.stack([heart(lv=5.0), np.zeros_like(heart()), heart(lv=3.0)])
+    prediction = np.stack([heart(lv=5.0)] * 3)
+    write(tmp_path / "truth" / "A0_sa_gt.nii.gz", truth, MNMS)
+    write(tmp_path / "out" / "A0_sa.nii.gz", prediction, MNMS)
+    result = evaluate_folders(tmp_path / "out", tmp_path / "truth", "clinical", scheme=MNMS, resampling=FAST).results["clinical"]
+    assert [(row["name"], row["phase"]) for row in result.cases] == [("A0_sa_phase00", None), ("A0_sa_phase02", None)]
+    assert result.cases[0]["dsc_lv"] == 100.0
+    assert result.cases[1]["dsc_lv"] < 90.0
+
+
+def test_progress_counts_files(folders):
+    seen = []
+    evaluate_folders(*folders, "paper", resampling=FAST, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_cases_are_asked_for_one_by_one_and_let_go():
+    seen = []
+
+    def cases():
+        for name in "abc":
+            seen.append(name)
+            yield Case(name, name, heart(), heart(lv=2.0), SPACING)
+
+    evaluation = evaluate_cases(cases(), resampling=Resampling(rounds=0))
+    assert seen == ["a", "b", "c"]
+    assert evaluation.results["reference"].overall["dsc_lv"].to_dict()["low"] is None
+
+
+def test_nothing_to_evaluate_is_refused():
+    with pytest.raises(InputError, match="no case to evaluate"):
+        evaluate_cases([])
+
+
+def test_the_protocols_give_different_figures_for_the_same_files(folders):
+    results = evaluate_folders(*folders, resampling=FAST).results
+    averages = {round(result.overall["dsc_average"].value, 6) for result in results.values()}
+    assert len(averages) == 3
+
+
+@pytest.mark.slow
+def test_a_hundred_frames_take_less_than_a_minute():
+    frame = heart(depth=10, lv=20.0, shape=(256, 216))
+    prediction = np.roll(frame, 2, axis=2)
+    cases = [Case(f"p{i // 2}_{i % 2}", f"p{i // 2}", frame, prediction, SPACING, ("ED", "ES")[i % 2]) for i in range(10)]
+    begin = time.process_time()
+    evaluate_cases(cases)
+    assert time.process_time() - begin < 6.0  # a tenth of the cases, all of the draws
