@@ -235,3 +235,18 @@ def test_a_hundred_frames_take_less_than_a_minute():
     begin = time.process_time()
     evaluate_cases(cases)
     assert time.process_time() - begin < 6.0  # a tenth of the cases, all of the draws
+
+
+@pytest.mark.data
+def test_acdc_against_itself_scores_full_marks(acdc_root):
+    patients = sorted(folder.name for folder in acdc_root.iterdir() if folder.is_dir())
+    evaluation = evaluate_folders(acdc_root, acdc_root, exclude=patients[6:], resampling=FAST)
+    assert (evaluation.n_cases, evaluation.n_patients) == (12, 6)
+    for result in evaluation.results.values():
+        assert result.overall["dsc_average"].value == 100.0
+        assert result.overall["ec"].value == 100.0
+    clinical = evaluation.results["clinical"]
+    assert {row["phase"] for row in clinical.cases} == {"ED", "ES"}
+    assert clinical.overall["lv_ef_sd"].value == 0.0
+    # ACDC's spacing stands in pixdim only; read off the affine the volumes would be many times too small or too large.
+    assert all(30 < row["lv_edv_truth"] < 500 and 5 < row["lv_ef_truth"] < 90 for row in clinical.patients)

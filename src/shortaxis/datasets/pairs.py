@@ -102,8 +102,7 @@ def _label_files(root: Path, *, truth: bool) -> dict[str, Path]:
         if rival is not None and _has_suffix(rival) == _has_suffix(path):
             msg = f"{rival} and {path.name} have the same claim to the name {label_name(path)}; keep one of them"
             raise InputError(msg)
-        if rival is None or _has_suffix(path):
-            found[name] = path
+        found[name] = path  # in sorted order the file with a suffix comes after the one without
     if not found:
         msg = f"{root}: holds no NIfTI file (.nii or .nii.gz); give the folder that the label files lie in"
         raise InputError(msg)

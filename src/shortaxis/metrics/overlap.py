@@ -33,6 +33,7 @@ def dsc(truth: NDArray[Any], prediction: NDArray[Any], *, absent: float = np.nan
         ValueError: The shapes differ.
 
     Examples:
+        >>> import numpy as np
         >>> dsc(np.array([1, 1, 0, 0]), np.array([0, 1, 1, 0]))
         0.5
     """
