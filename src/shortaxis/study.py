@@ -78,12 +78,12 @@ class Study:
     @property
     def n_phases(self) -> int:
         """Number of phases T."""
-        return self.pixels.shape[0]
+        return len(self.pixels)
 
     @property
     def n_slices(self) -> int:
         """Number of slices D."""
-        return self.pixels.shape[1]
+        return int(self.pixels.shape[1])
 
     @property
     def voxel_ml(self) -> float:
