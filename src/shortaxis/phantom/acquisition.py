@@ -41,7 +41,7 @@ class Scanner:
             signal: float32 (D, H, W), signed.
 
         Returns:
-            float32 (D, H, W), not negative.
+            float32 (D, H, W), whole numbers as a scanner stores them, not negative.
         """
         noisy = np.empty(signal.shape, np.complex64)
         noisy.real = signal * self.sensitivity
@@ -49,7 +49,7 @@ class Scanner:
         noisy.imag = self.noise * rng.standard_normal(signal.shape, np.float32)
         spectrum = fft.fft2(noisy, overwrite_x=True)
         spectrum *= self.window
-        picture: NDArray[np.float32] = np.abs(fft.ifft2(spectrum, overwrite_x=True)) * np.float32(self.scale)
+        picture: NDArray[np.float32] = np.rint(np.abs(fft.ifft2(spectrum, overwrite_x=True)) * np.float32(self.scale))
         return picture
 
 
@@ -81,7 +81,7 @@ def set_up_scanner(rng: np.random.Generator, scan: Scan, *, noise: float | None 
         sensitivity=sensitivity / np.float32(bias[np.abs(y[:, 0]).argmin(), np.abs(x[0]).argmin()]),
         window=_k_space_window(scan, acquired),
         noise=float(rng.uniform(0.014, 0.032) if noise is None else noise),
-        scale=float(rng.uniform(110, 280)),
+        scale=float(rng.uniform(250, 600)),
     )
 
 

@@ -6,11 +6,11 @@ ellipsoid, with s = (Z - base) / length from 0 at the valve plane to 1 at the ap
 
     V = length · ∫f² ds · ½∮R² dθ = length · K · A,
 
-where K is a closed form and A the periodic trapezoid sum, which for these analytic R is exact to rounding
-(and to 1e-5 for the RV, whose crescent has two corners). The contraction is solved
+where K is a closed form and A the periodic trapezoid sum, which for these analytic R is exact to rounding. The contraction is solved
 backwards from the volumes: each unknown amplitude is the root of a quadratic. The wall keeps its volume, since muscle does not compress.
 
-The right ventricle is the crescent between the epicardium R_o·f and R_o·f + depth·c(θ)·p(s); its volume separates in the same way.
+The right ventricle is the crescent between the epicardium R_o·f and R_o·f + depth·c(θ)·p(s); its volume separates in the same way, and
+its crescent, which has two corners, is summed to about 1e-5.
 
 The valve plane is tilted by the shear Z = z - slope·(x, y), which changes no volume.
 """

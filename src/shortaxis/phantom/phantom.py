@@ -64,7 +64,7 @@ def make_phantom(
     Args:
         seed: Chooses the patient, the scan and the noise.
         group: NOR, DCM, HCM, MINF or RV, as in ACDC.
-        n_phases: Number of phases of the whole heartbeat; phase 0 is end diastole.
+        n_phases: Number of phases of the whole heartbeat; phase 0 is end diastole, `end_systole_phase` end systole.
         n_slices: Number of slices; None covers the left ventricle with 6 to 18 slices.
         spacing: (z, y, x) in mm; None draws a usual one.
         matrix: (H, W) in voxels; None covers the chest.

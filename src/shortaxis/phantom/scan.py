@@ -87,6 +87,10 @@ def plan_scan(
     Raises:
         InputError: A number is not positive, or the matrix is too small for the heart.
     """
+    for name, asked in (("n_slices", (n_slices,)), ("matrix", matrix or ()), ("spacing", spacing or ())):
+        if not all(number is None or (np.isfinite(number) and number > 0) for number in asked):
+            msg = f"{name} must be positive, not {asked if len(asked) > 1 else asked[0]}"
+            raise InputError(msg)
     above, below = rng.uniform(0.05, 0.95), rng.uniform(2, 8)
     in_plane = float(rng.choice([1.0, 1.17, 1.25, 1.37, 1.41, 1.48, 1.56, 1.68, 1.8, 1.9]))
     distance = float(rng.choice([5.0, 6.0, 7.0, 8.0, 10.0, 10.0, 10.0]))
@@ -103,9 +107,6 @@ def plan_scan(
         n_slices = int(np.clip(np.ceil(span / spacing[0] + above), *SLICES))
     if matrix is None:
         matrix = (_even(field_of_view[0] / spacing[1]), _even(field_of_view[1] / spacing[2]))
-    if n_slices < 1 or min(matrix) < 1 or not all(np.isfinite(mm) and mm > 0 for mm in spacing):
-        msg = f"n_slices, matrix and spacing must be positive, not {n_slices}, {matrix} and {spacing}"
-        raise InputError(msg)
     return Scan(
         spacing=spacing,
         shape=(n_slices, *matrix),

@@ -83,24 +83,26 @@ class _Painter:
     def body(self) -> NDArray[np.float32]:
         rng, y, x, level = self.rng, self.y, self.x, self.level
         outward = np.clip(level, 0, 1.25)
+        coarse = texture(rng, self.scan.shape[1:], tuple(9 / mm for mm in self.scan.spacing[1:]))
         front_fat, back_fat = rng.uniform(7, 18), rng.uniform(6, 16)
         muscle = rng.uniform(9, 14)
         # The chest wall touches the right ventricle and comes in towards the apex, as does the diaphragm under the heart.
         front = (self.left + rng.uniform(3, 6)) * (1 - 0.6 * outward**2.5)
         inner_front = -front + 0.0030 * np.maximum(-y - 20, 0) ** 2 + 0.0010 * np.maximum(y, 0) ** 2
-        inner_back = self.right + rng.uniform(48, 64) - 10 * outward - 0.0030 * (y + 10) ** 2
-        dome = (self.down + rng.uniform(1, 4)) * (1 - 0.35 * outward**2) + 0.0018 * (x + 15) ** 2 - np.float32(0.1) * (x + 15)
+        inner_back = self.right + rng.uniform(48, 64) - 10 * outward - np.where(y < 0, 0.0028, 0.0014) * y**2
+        dome = (self.down + rng.uniform(1, 4)) * (1 - 0.35 * outward**2) + 0.0034 * x**2 - np.float32(0.06) * x + 1.5 * coarse
         depth = np.minimum(x - inner_front, inner_back - x)
         fat = np.where(x < 0, front_fat * (1 + 0.6 * outward) + 0.0012 * np.maximum(y, 0) ** 2, back_fat)
         fine = texture(rng, self.scan.shape[1:], tuple(3 / mm for mm in self.scan.spacing[1:]))
-
+        self.image[...] = LUNG * (1 + 0.15 * fine) + 0.05 * np.exp(-((self.beyond_heart() / 40) ** 2))
+        self.lung_vessels()
+        lung, self.image = self.image, np.zeros_like(self.image)
         self.fill(depth + muscle + fat, SKIN)
         self.fill(depth + muscle + fat - 2.0, FAT * (1 + 0.05 * fine) * (1 - 0.35 * np.clip(fine - 1.6, 0, 1)))
         self.fill(depth + muscle, MUSCLE * (1 + 0.14 * fine))
         self.chest_wall(depth, muscle)
-        self.fill(depth, LUNG * (1 + 0.3 * fine) + 0.05 * np.exp(-((self.beyond_heart() / 40) ** 2)))
-        self.lung_vessels()
-        self.fat_pads(depth, dome - y, fine)
+        self.fill(depth, lung)
+        self.fat_pads(depth, dome - y, coarse)
         self.abdomen(np.minimum(depth, y - dome), fine)
         self.great_vessels()
         return self.image
@@ -111,13 +113,13 @@ class _Painter:
         surface = self.heart.surfaces(self.heart.state(0.0), self.heart.angular(np.arctan2(y, x)), self.scan.z)
         return np.asarray(np.hypot(y, x) - surface.right, np.float32)
 
-    def fat_pads(self, chest: NDArray[Any], lung: NDArray[Any], fine: NDArray[np.float32]) -> None:
+    def fat_pads(self, chest: NDArray[Any], lung: NDArray[Any], coarse: NDArray[np.float32]) -> None:
         """Fat fills the corners between heart, chest wall and diaphragm."""
         gap = self.beyond_heart()
         along_chest = self.rng.uniform(12, 20) * (0.6 + 0.5 * np.clip(self.level, 0, 1)) - gap - np.maximum(chest, 0)
         along_diaphragm = self.rng.uniform(9, 16) - gap - np.maximum(lung, 0)
-        depth = np.minimum(np.maximum(np.where(self.x < 0, along_chest, -9), along_diaphragm) + 1.5 * fine, chest)
-        self.fill(depth, FAT * (0.85 + 0.08 * fine))
+        depth = np.minimum(np.maximum(np.where(self.x < 0, along_chest, -9), along_diaphragm) + 1.5 * coarse, chest)
+        self.fill(depth, FAT * (0.85 + 0.05 * coarse))
 
     def chest_wall(self, depth: NDArray[Any], muscle: float) -> None:
         """Ribs in cross-section, with fat between the muscles."""
@@ -130,7 +132,7 @@ class _Painter:
 
     def lung_vessels(self) -> None:
         """Bright dots and short branches, thick near the hilum behind the base and thin towards the edge of the lung."""
-        for _ in range(75):
+        for _ in range(90):
             away = self.rng.exponential(0.6)
             angle = self.rng.uniform(-2.3, 0.5)
             distance = self.right + 12 + 40 * away
@@ -142,13 +144,13 @@ class _Painter:
 
     def abdomen(self, depth: NDArray[Any], fine: NDArray[np.float32]) -> None:
         """Under the diaphragm: fat with the organs in it, nothing of which reaches above."""
-        thorax = self.image.copy()
         rng, down = self.rng, self.down
+        thorax, self.image = self.image, np.empty_like(self.image)
         self.image[...] = FAT * np.float32(0.8) * (1 + 0.08 * fine)
 
-        for _ in range(14):
-            where = (rng.uniform(-0.1, 1.1), down + rng.uniform(30, 110), rng.uniform(-30, 90))
-            self.blob(Blob(where, (0.35, rng.uniform(4, 13), rng.uniform(7, 20)), rng.uniform(0.16, 0.5), rng.uniform(0, 3)))
+        for _ in range(26):
+            where = (rng.uniform(-0.1, 1.1), down + rng.uniform(14, 115), rng.uniform(-30, 95))
+            self.blob(Blob(where, (0.35, rng.uniform(6, 14), rng.uniform(9, 22)), rng.uniform(0.16, 0.5), rng.uniform(0, 3)))
         self.blob(Blob((0.3, down + 95, 62 + self.jitter(4)), (1.5, 28, 17), 0.30, 0.2))  # vertebral bodies
         self.blob(Blob((0.3, down + 95, 92 + self.jitter(4)), (1.5, 30, 7), 0.85, 0.2))  # spinal canal
         self.blob(Blob((0.4, down + 78 + self.jitter(6), 22), (0.5, 21, 13), SPLEEN, 0.5))  # kidney
@@ -161,11 +163,9 @@ class _Painter:
             self.blob(Blob(where, (0.16, rng.uniform(1.2, 2.4), rng.uniform(2, 8)), rng.uniform(0.4, 0.62), rng.uniform(0, 3)))
         self.blob(Blob((-0.1, down + 46, -4), (0.6, 11, 8), 0.8 * BLOOD, 0.3, (10, -6)))  # inferior vena cava
         self.blob(Blob((0.2, down + 48 + self.jitter(5), 47 + self.jitter(4)), (2.5, 12, 9.5), BLOOD, 0.5, (18, 3)))  # descending aorta
-        below = self.image
-        below *= 1 + np.float32(0.05) * fine
-        self.image = thorax
+        below, self.image = self.image * (1 + np.float32(0.05) * fine), thorax
         self.fill(depth + 2.5, MUSCLE)
-        paint(self.image, coverage(depth, self.voxel), below)
+        self.fill(depth, below)
 
     def great_vessels(self) -> None:
         """Vessels that come and go behind and above the base."""

@@ -51,14 +51,14 @@ class VentriclePainter:
         self._coarse = texture(rng, shape, (0.6, 0, *(7 / millimetres)))
         self._flow = texture(rng, shape, (0.6, 0, *(6 / millimetres)))
         self._fine = texture(rng, shape, (0.6, 0, *(1.7 / millimetres)))
-        self._muscle = np.asarray(MYOCARDIUM * (1 + 0.07 * self._coarse + 0.05 * self._fine), np.float32)
+        self._muscle = np.asarray(rng.uniform(0.95, 1.3) * MYOCARDIUM * (1 + 0.07 * self._coarse + 0.05 * self._fine), np.float32)
         theta = np.arctan2(y, x) - np.float32(np.deg2rad(heart.patient.septal_angle))
         # Fat fills the grooves where the right ventricle meets the left, and little else.
         groove = np.exp(6 * (np.cos(theta - 1.3) - 1)) + np.exp(6 * (np.cos(theta + 1.3) - 1))
         self._fat = np.maximum(0.3 + 3.2 * groove + 1.3 * np.cos(2 * theta + rng.uniform(0, 6)) + 0.9 * self._flow, 0)
         self._papillaries = [
-            _Papillary(heart.patient.septal_angle + side + rng.normal(0, 7), rng.uniform(4.2, 5.6), rng.uniform(0.62, 0.70))
-            for side in (128, -128)
+            _Papillary(heart.patient.septal_angle + side + rng.normal(0, 8), rng.uniform(4.2, 5.6), rng.uniform(0.62, 0.70))
+            for side in (112, -122)
         ]
 
     def paint(self, body: NDArray[np.float32], state: State, time: float) -> NDArray[np.float32]:
@@ -93,7 +93,7 @@ class VentriclePainter:
     def _left_blood(self, chamber: NDArray[Any], state: State, time: float, below_base: NDArray[np.float32]) -> NDArray[np.float32]:
         phase = 2 * np.pi * time
         flow = np.float32(np.cos(phase)) * self._coarse + np.float32(np.sin(phase)) * self._flow
-        blood = np.broadcast_to(np.float32(BLOOD) * (1 + np.float32(0.055) * flow), chamber.shape).copy()
+        blood = np.broadcast_to(np.float32(BLOOD) * (1 + np.float32(0.07) * flow), chamber.shape).copy()
         # Trabeculae: a ragged rim of muscle on the inside of the cavity, denser towards the apex.
         s = (self._z - np.float32(state.base)) / np.float32(self._heart.cavity_length - state.base)
         rim = np.clip(1 - (chamber - self._distance) / (2.2 + 4.0 * np.clip(s, 0, 1)), 0, 1)
