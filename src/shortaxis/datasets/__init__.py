@@ -11,12 +11,11 @@ from shortaxis.datasets.mnms import SPLITS, read_mnms
 from shortaxis.datasets.nnunet import DESCRIPTION, read_nnunet
 from shortaxis.datasets.packed import read_packed
 from shortaxis.errors import InputError
-from shortaxis.phantom import make_phantom
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["READERS", "Dataset", "FrameRef", "make_phantom", "open_dataset"]
+__all__ = ["READERS", "Dataset", "FrameRef", "open_dataset"]
 
 
 def _read_phantom(count: Path) -> Dataset:

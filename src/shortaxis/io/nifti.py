@@ -50,7 +50,7 @@ AGREEMENT: Final = 1e-3
 
 _MM: Final = {"meter": 1000.0, "mm": 1.0, "micron": 1e-3, "unknown": 1.0}
 _MS: Final = {"sec": 1000.0, "msec": 1.0, "usec": 1e-3}
-_UNREADABLE: Final = (ImageFileError, HeaderDataError, OSError, EOFError, zlib.error, ValueError)
+_UNREADABLE: Final = (ImageFileError, HeaderDataError, OSError, EOFError, zlib.error, ValueError, MemoryError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,7 +218,7 @@ def _check_kind(path: Path, image: Any) -> None:
     if len(image.shape) < 3 or any(n != 1 for n in image.shape[4:]):
         msg = f"{path}: has {len(image.shape)} axes {image.shape}; give a 3D frame or a 4D cine"
         raise InputError(msg)
-    if 0 in image.shape:
+    if min(image.shape) < 1:
         msg = f"{path}: has an empty axis {image.shape}; give an image with voxels"
         raise InputError(msg)
     dtype = image.get_data_dtype()
@@ -247,7 +247,7 @@ def _geometry(path: Path, image: Any) -> tuple[NiftiSource, tuple[float, float, 
         msg = f"{path}: its affine is not invertible; correct the header's sform or qform"
         raise InputError(msg)
     spacing = _agreed_spacing(path, pixdim, lengths)
-    if spacing is not lengths and not np.allclose(spacing, lengths, rtol=AGREEMENT, atol=0.0):
+    if not np.allclose(spacing, lengths, rtol=AGREEMENT, atol=0.0):
         affine[:3, :3] *= spacing / lengths
     affine[:3] *= scale
     directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
