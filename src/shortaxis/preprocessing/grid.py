@@ -81,7 +81,7 @@ class StretchedGrid:
 
 
 Grid = PhysicalGrid | StretchedGrid
-GRIDS: Final[dict[str, type[PhysicalGrid] | type[StretchedGrid]]] = {"physical": PhysicalGrid, "stretched": StretchedGrid}
+GRIDS: Final[dict[str, type[PhysicalGrid | StretchedGrid]]] = {"physical": PhysicalGrid, "stretched": StretchedGrid}
 
 
 def build_grid(kind: str, **options: Any) -> Grid:

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_LOW, _HIGH: Final = 0.5, 99.5
+_PERCENTILES: Final = (0.5, 99.5)
 
 
 def normalise(frame: NDArray[Any]) -> NDArray[np.float32]:
@@ -22,7 +22,7 @@ def normalise(frame: NDArray[Any]) -> NDArray[np.float32]:
         float32 of the same shape; all zero for a constant frame.
     """
     values = np.asarray(frame, np.float32)
-    low, high = np.percentile(values, (_LOW, _HIGH))
+    low, high = np.percentile(values, _PERCENTILES)
     values = np.clip(values, low, high)
     deviation = values.std(dtype=np.float64)
     if deviation <= np.finfo(np.float32).eps * max(abs(float(low)), abs(float(high))):

@@ -1,0 +1,155 @@
+"""From a study to a segmentation, one phase after another so that memory does not grow with the length of the cine."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+
+from shortaxis.ensemble.model_file import ModelSpec, read_model
+from shortaxis.errors import InputError
+from shortaxis.inference.cleaning import keep_largest
+from shortaxis.preprocessing import normalise
+from shortaxis.study import Segmentation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from shortaxis.ensemble.streaming import EnsembleOutput, StreamingEnsemble
+    from shortaxis.study import Study
+
+
+class FramePrediction(NamedTuple):
+    """What the ensemble says of one 3D frame, on the frame's own grid.
+
+    Attributes:
+        labels: uint8 (D, H, W).
+        probabilities: float32 (C, D, H, W), pooled.
+        sigma: float32 (N, H, W), or None for a pooling rule without it.
+        omega: float32 (N, H, W).
+    """
+
+    labels: NDArray[np.uint8]
+    probabilities: NDArray[np.float32]
+    sigma: NDArray[np.float32] | None
+    omega: NDArray[np.float32]
+
+
+class Model:
+    """A trained ensemble with the grid it was trained on.
+
+    Args:
+        ensemble: The members and their pooling rule.
+        spec: Names the grid; see `ModelSpec`.
+        device: Where the networks run.
+    """
+
+    def __init__(self, ensemble: StreamingEnsemble, spec: ModelSpec, device: str | torch.device = "cpu") -> None:
+        self.spec = spec
+        self.grid = spec.build_grid()
+        self.device = torch.device(device)
+        self.ensemble = ensemble.eval().to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def segment(
+        self,
+        study: Study,
+        *,
+        keep_probabilities: bool = False,
+        keep_uncertainty: bool = True,
+        clean: bool = True,
+        on_phase: Callable[[int], None] | None = None,
+    ) -> Segmentation:
+        """Segment every phase of a study.
+
+        Args:
+            study: The study.
+            keep_probabilities: Keep the pooled probabilities, 16 bytes a voxel.
+            keep_uncertainty: Keep σ and ω̄.
+            clean: Keep the largest connected part of each structure only.
+            on_phase: Called with the index of each phase when it is done.
+
+        Returns:
+            Labels, and what was asked to be kept, on the study's own grid.
+
+        Raises:
+            InputError: A phase has one single grey value, so that there is nothing to segment.
+        """
+        frames: list[FramePrediction] = []
+        labels = np.empty(study.pixels.shape, np.uint8)
+        for phase, image in enumerate(study.pixels):
+            if image.min() == image.max():
+                msg = f"phase {phase} of the study has the single grey value {image.flat[0]:g}, so there is nothing to segment"
+                raise InputError(msg)
+            result = self.segment_frame(image, (study.spacing[1], study.spacing[2]), clean=clean)
+            labels[phase] = result.labels
+            if keep_probabilities or keep_uncertainty:
+                frames.append(result if keep_probabilities else result._replace(probabilities=result.probabilities[:, :0]))
+            if on_phase is not None:
+                on_phase(phase)
+        has_sigma = keep_uncertainty and frames[0].sigma is not None
+        return Segmentation(
+            study,
+            labels,
+            probabilities=np.stack([frame.probabilities for frame in frames]) if keep_probabilities else None,
+            sigma=np.stack([frame.sigma for frame in frames if frame.sigma is not None]) if has_sigma else None,
+            omega=np.stack([frame.omega for frame in frames]) if keep_uncertainty else None,
+        )
+
+    def segment_frame(self, image: NDArray[np.generic], spacing: tuple[float, float], *, clean: bool = True) -> FramePrediction:
+        """Segment one 3D frame.
+
+        Args:
+            image: (D, H, W), any real dtype, finite.
+            spacing: In-plane spacing in mm, (y, x).
+            clean: As `segment`.
+        """
+        shape = (image.shape[1], image.shape[2])
+        output = self.run_networks(normalise(self.grid.sample(image, spacing)))
+        pooled = output.probabilities.transpose(0, 1).cpu().numpy()
+        probabilities = self.grid.restore(pooled, shape, spacing)
+        labels = probabilities.argmax(axis=0).astype(np.uint8)
+        return FramePrediction(
+            keep_largest(labels) if clean else labels,
+            probabilities,
+            None if output.sigma is None else self.grid.restore(output.sigma[:, 0].cpu().numpy(), shape, spacing),
+            self.grid.restore(output.omega[:, 0].cpu().numpy(), shape, spacing),
+        )
+
+    @torch.inference_mode()
+    def run_networks(self, slices: NDArray[np.float32]) -> EnsembleOutput:
+        """Run the ensemble on one normalised frame on the grid, float32 (D, G, G)."""
+        batch = torch.from_numpy(slices)[:, None].to(self.device, memory_format=torch.channels_last)
+        reduced = torch.autocast("cuda", torch.bfloat16) if self.device.type == "cuda" else nullcontext()
+        with reduced:
+            output: EnsembleOutput = self.ensemble(batch)
+        return output
+
+
+def load_model(path: Path | str | None = None, device: str | torch.device = "cpu") -> Model:
+    """Load a model.
+
+    Args:
+        path: A `.safetensors` file that training wrote; None is the released model that lies in the package.
+        device: Where the networks run, such as `cpu` or `cuda`.
+
+    Raises:
+        InputError: The file is missing, damaged, or of another architecture.
+
+    Examples:
+        >>> model = load_model()
+        >>> len(model.ensemble.members)
+        2
+    """
+    ensemble, spec = read_model(released_model_path() if path is None else path)
+    return Model(ensemble, spec, device)
+
+
+def released_model_path() -> Path:
+    """Where the released model lies in the package."""
+    return Path(str(resources.files("shortaxis") / "weights" / "release.safetensors"))

@@ -1,0 +1,76 @@
+"""Checkpoints: everything that a run needs to go on as if it had not stopped, in one safetensors file."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from shortaxis.errors import InputError
+from shortaxis.io.atomic import atomic_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+
+_KEY: Final = "shortaxis-checkpoint"
+
+
+def save_checkpoint(path: Path, *, module: nn.Module, average: nn.Module, optimizer: Optimizer, state: dict[str, Any]) -> None:
+    """Write a checkpoint; the one before stays whole until this one is.
+
+    No random state is stored: all randomness of a run follows from its seed and the number of the step.
+
+    Args:
+        path: The `.safetensors` file.
+        module: The weights in training.
+        average: Their moving average.
+        optimizer: Its state of every parameter is stored; its settings belong to the recipe.
+        state: Plain JSON types, such as the step and the recipe.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    tensors: dict[str, Tensor] = {}
+    for prefix, part in (("module", module), ("average", average)):
+        tensors |= {f"{prefix}/{name}": value for name, value in part.state_dict().items()}
+    for index, slots in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{index}/{name}": value for name, value in slots.items()}
+    stored = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    with atomic_path(path) as temporary:
+        save_file(stored, temporary, metadata={_KEY: json.dumps(state)})
+
+
+def load_checkpoint(path: Path, *, module: nn.Module, average: nn.Module, optimizer: Optimizer) -> dict[str, Any]:
+    """Read a checkpoint into the objects of a run.
+
+    Returns:
+        The `state` that was stored.
+
+    Raises:
+        InputError: The file is missing, damaged, or belongs to another architecture.
+    """
+    try:
+        with safe_open(path, framework="pt") as stream:
+            state: dict[str, Any] = json.loads(stream.metadata()[_KEY])
+            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+        for prefix, part in (("module", module), ("average", average)):
+            part.load_state_dict(_below(tensors, prefix))
+        slots: dict[int, dict[str, Tensor]] = {}
+        for name, value in _below(tensors, "optimizer").items():
+            index, slot = name.split("/", 1)
+            slots.setdefault(int(index), {})[slot] = value
+        optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        msg = f"{path}: the run cannot resume from this checkpoint ({type(error).__name__}: {reason}); start anew in another --out folder"
+        raise InputError(msg) from error
+    return state
+
+
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(f"{prefix}/"): value for name, value in tensors.items() if name.startswith(f"{prefix}/")}

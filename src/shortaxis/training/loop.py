@@ -1,0 +1,272 @@
+"""The training loop: joint training of all members through one loss (Eq. 1), with nothing read back from the device between log lines."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from shortaxis.errors import InputError
+from shortaxis.losses import loss_named, member_loss
+from shortaxis.training.augmentation import augment
+from shortaxis.training.averaging import AveragedWeights
+from shortaxis.training.batches import BatchPlan, iterate_batches
+from shortaxis.training.checkpoint import load_checkpoint, save_checkpoint
+from shortaxis.training.recipe import recipe_to_dict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from torch.optim import Optimizer
+
+    from shortaxis.ensemble import StreamingEnsemble
+    from shortaxis.training.processes import Processes
+    from shortaxis.training.recipe import Recipe, Schedule
+    from shortaxis.training.resident import ResidentSet
+
+LOG_EVERY = 25
+SAVE_EVERY_SECONDS = 60.0
+
+
+@dataclass
+class Progress:
+    """Where a run stands after some steps.
+
+    Attributes:
+        step: Optimizer steps done.
+        total: Optimizer steps of the whole run.
+        loss: Mean loss since the last report.
+        learning_rate: At this step.
+        slices_per_second: Real slices, without padding, since the last report, over all processes.
+        seconds: Wall time spent in training so far, all sittings together.
+    """
+
+    step: int
+    total: int
+    loss: float
+    learning_rate: float
+    slices_per_second: float
+    seconds: float
+
+
+@dataclass
+class Run:
+    """The moving parts of one training run.
+
+    Args:
+        recipe: What to train.
+        ensemble: On its device.
+        data: The training set on the same device.
+        checkpoint: Where the run saves itself.
+        processes: This process among its peers.
+        on_progress: Called every few steps.
+    """
+
+    recipe: Recipe
+    ensemble: StreamingEnsemble
+    data: ResidentSet
+    checkpoint: Path
+    processes: Processes
+    on_progress: Callable[[Progress], None] = field(default=lambda _: None)
+
+    def __post_init__(self) -> None:
+        self.device = self.data.images.device
+        self.step = 0
+        self.seconds = 0.0
+        per_epoch = math.ceil(len(self.data.depths) / (self.recipe.batch.frames * self.processes.count))
+        self.total = per_epoch * self.recipe.schedule.epochs
+        self.warmup = per_epoch * self.recipe.schedule.warmup_epochs
+        self.average = AveragedWeights(self.ensemble, self.recipe.averaging.decay)
+        self.optimizer = build_optimizer(self.recipe, self.ensemble)
+        self.loss = loss_named(self.recipe.loss.name)
+
+    def resume(self) -> None:
+        """Go on from the checkpoint.
+
+        Raises:
+            InputError: The checkpoint is unusable, or belongs to another recipe.
+        """
+        state = load_checkpoint(self.checkpoint, module=self.ensemble, average=self.average.module, optimizer=self.optimizer)
+        if state["recipe"] != recipe_to_dict(self.recipe) or state["frames"] != len(self.data.depths):
+            msg = (
+                f"{self.checkpoint}: this run was started with another recipe or other data; resume with the same, or choose another --out"
+            )
+            raise InputError(msg)
+        self.step, self.seconds = state["step"], state["seconds"]
+
+    def save(self) -> None:
+        """Write the checkpoint (the first process only)."""
+        if self.processes.is_first:
+            state: dict[str, Any] = {
+                "step": self.step,
+                "seconds": self.seconds,
+                "frames": len(self.data.depths),
+                "recipe": recipe_to_dict(self.recipe),
+            }
+            save_checkpoint(self.checkpoint, module=self.ensemble, average=self.average.module, optimizer=self.optimizer, state=state)
+
+    def train(self, *, seconds: float | None = None, steps: int | None = None) -> bool:
+        """Train to the end of the schedule, or until the budget of this sitting is spent; then save.
+
+        Args:
+            seconds: Wall time for this sitting.
+            steps: Steps for this sitting.
+
+        Returns:
+            True when the schedule is complete.
+
+        Raises:
+            InputError: The loss is no longer finite.
+        """
+        module = self._training_module()
+        last = self.total if steps is None else min(self.total, self.step + steps)
+        generator = torch.Generator(self.device)
+        meter = _Meter(self)
+        begun = saved = time.monotonic()
+        before = self.seconds
+        for plan in self._plans(last):
+            rate = learning_rate(self.recipe, self.step, total=self.total, warmup=self.warmup)
+            seed = (self.recipe.seed << 40) + self.step * self.processes.count + self.processes.index
+            torch.manual_seed(seed)
+            generator.manual_seed(seed)
+            meter.add(self._one_step(module, plan, rate, generator), plan)
+            self.step += 1
+            now = time.monotonic()
+            self.seconds = before + now - begun
+            if self.step % LOG_EVERY == 0 or self.step == last:
+                meter.report(rate)
+            if now - saved > SAVE_EVERY_SECONDS:
+                self.save()
+                saved = now
+            if seconds is not None and self.processes.any(now - begun > seconds):
+                break
+        self.save()
+        return self.step >= self.total
+
+    def _plans(self, last: int) -> Any:
+        recipe, peers = self.recipe, self.processes
+        plans = iterate_batches(
+            self.data.depths,
+            recipe.batch.frames,
+            recipe.batch.slices,
+            recipe.seed,
+            first=self.step * peers.count,
+            count=last * peers.count,
+        )
+        return (plan for index, plan in enumerate(plans) if index % peers.count == peers.index)
+
+    def _training_module(self) -> nn.Module:
+        module: nn.Module = self.ensemble.train()
+        if self.recipe.compile and self.device.type == "cuda":
+            module = torch.compile(module)  # type: ignore[assignment]
+        if self.processes.count > 1:
+            module = DistributedDataParallel(module)
+        return module
+
+    def _one_step(self, module: nn.Module, plan: BatchPlan, rate: float, generator: torch.Generator) -> Tensor:
+        slices, owner, frames, valid = (_to_device(torch.from_numpy(part), self.device) for part in plan)
+        images, labels = augment(
+            self.data.images[slices],
+            self.data.labels[slices],
+            owner,
+            self.data.centres[frames],
+            self.data.pixel_mm[frames],
+            self.recipe.augmentation,
+            generator,
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        weight = valid.float()
+        with self._precision():
+            output = module(images.to(memory_format=torch.channels_last), owner, n_frames=len(frames), valid=valid)
+        loss = self.loss(output.probabilities, labels, weight)
+        if self.recipe.loss.member_weight:
+            loss = loss + self.recipe.loss.member_weight * member_loss(self.loss, output.members, labels, weight)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self.recipe.optimizer.clip is not None:
+            nn.utils.clip_grad_norm_(self.ensemble.parameters(), self.recipe.optimizer.clip)
+        self.optimizer.step()
+        self.average.update(self.ensemble, self.step)
+        return loss.detach()
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        if self.device.type == "cuda" and self.recipe.precision == "bf16":
+            return torch.autocast("cuda", torch.bfloat16)
+        return nullcontext()
+
+
+class _Meter:
+    """Sums the loss on the device and reads it back once a report."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self._reset()
+
+    def _reset(self) -> None:
+        self.loss: Tensor | None = None
+        self.steps = 0
+        self.slices = 0
+        self.since = time.monotonic()
+
+    def add(self, loss: Tensor, plan: BatchPlan) -> None:
+        self.loss = loss if self.loss is None else self.loss + loss
+        self.steps += 1
+        self.slices += int(plan.valid.sum())
+
+    def report(self, rate: float) -> None:
+        run = self.run
+        mean = math.nan if self.loss is None else float(self.loss) / self.steps
+        if not math.isfinite(mean):
+            msg = f"the loss of '{run.recipe.name}' is no longer finite at step {run.step}; lower optimizer.learning_rate in the recipe"
+            raise InputError(msg)
+        speed = self.slices * run.processes.count / (time.monotonic() - self.since)
+        run.on_progress(Progress(run.step, run.total, mean, rate, speed, run.seconds))
+        self._reset()
+
+
+def learning_rate(recipe: Recipe, step: int, *, total: int, warmup: float) -> float:
+    """Learning rate of a step (counted from 0): linear warm-up, then the recipe's decay towards `total`."""
+    peak, schedule = recipe.optimizer.learning_rate, recipe.schedule
+    if step < warmup:
+        return peak * (step + 1) / (warmup + 1)
+    return peak * _decay(schedule, (step - warmup) / max(total - warmup, 1))
+
+
+def _decay(schedule: Schedule, done: float) -> float:
+    if schedule.decay == "constant":
+        return 1.0
+    if schedule.decay == "cosine":
+        return (1 + math.cos(math.pi * done)) / 2
+    msg = f"schedule.decay is '{schedule.decay}'; known are cosine, constant"
+    raise InputError(msg)
+
+
+def build_optimizer(recipe: Recipe, ensemble: StreamingEnsemble) -> Optimizer:
+    """Build the one optimizer of all members.
+
+    Raises:
+        InputError: The recipe names an unknown optimizer.
+    """
+    options, parameters = recipe.optimizer, list(ensemble.parameters())
+    if options.name == "rmsprop":
+        return torch.optim.RMSprop(
+            parameters, lr=options.learning_rate, weight_decay=options.weight_decay, momentum=options.momentum, foreach=True
+        )
+    if options.name == "adamw":
+        return torch.optim.AdamW(
+            parameters, lr=options.learning_rate, weight_decay=options.weight_decay, fused=parameters[0].is_cuda or None
+        )
+    msg = f"optimizer.name is '{options.name}'; known are rmsprop, adamw"
+    raise InputError(msg)
+
+
+def _to_device(values: Tensor, device: torch.device) -> Tensor:
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values
