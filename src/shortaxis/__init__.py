@@ -60,7 +60,7 @@ _HOMES = {
     "read": "io",
 }
 
-if not TYPE_CHECKING:  # a type checker reads the imports above, and still finds misspelt names
+if not TYPE_CHECKING:  # pragma: no branch (a type checker reads the imports above, and still finds misspelt names)
 
     def __getattr__(name: str) -> Any:
         """Import a public name from the module where it lives."""
