@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.table import Table
@@ -18,7 +19,6 @@ from shortaxis.metrics.protocols import INDICES, Protocol, protocols_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-    from pathlib import Path
 
 SCHEMA_VERSION: Final = 1
 """Version of the JSON that `Evaluation.to_dict` gives; it rises when a reader of the old one would break."""
@@ -158,8 +158,8 @@ def evaluate_cases(cases: Iterable[Case], protocols: Sequence[str] | str = "all"
 
 
 def evaluate_folders(
-    prediction: Path,
-    truth: Path,
+    prediction: Path | str,
+    truth: Path | str,
     protocols: Sequence[str] | str = "all",
     *,
     scheme: LabelScheme = ACDC,
@@ -189,7 +189,7 @@ def evaluate_folders(
         InputError: A path or a prediction is missing, a file cannot be read, two shapes differ, or a label is not in the scheme.
     """
     protocols_named(protocols)  # before hours of reading
-    pairs, unused = find_pairs(prediction, truth)
+    pairs, unused = find_pairs(Path(prediction), Path(truth))
     unknown = set(exclude) - {pair.patient for pair in pairs}
     if unknown:
         msg = f"{truth}: has no patient '{min(unknown)}' to exclude; its patients are named like '{pairs[0].patient}'"

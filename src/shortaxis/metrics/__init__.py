@@ -1,1 +1,27 @@
-"""metrics."""
+"""Eq. 5, Eq. 6, surface distances, agreement of indices, and the protocols that say who computes what."""
+
+from __future__ import annotations
+
+from shortaxis.metrics.agreement import Agreement, agreement
+from shortaxis.metrics.bootstrap import Estimate, Resampling
+from shortaxis.metrics.case import Case
+from shortaxis.metrics.end_coefficient import end_coefficient, end_slices, paper_end_score, reference_end_score
+from shortaxis.metrics.overlap import dsc
+from shortaxis.metrics.protocols import PROTOCOLS
+from shortaxis.metrics.surface import SurfaceDistance, surface_distance
+
+__all__ = [
+    "PROTOCOLS",
+    "Agreement",
+    "Case",
+    "Estimate",
+    "Resampling",
+    "SurfaceDistance",
+    "agreement",
+    "dsc",
+    "end_coefficient",
+    "end_slices",
+    "paper_end_score",
+    "reference_end_score",
+    "surface_distance",
+]
