@@ -87,9 +87,9 @@ def plan_scan(
     Raises:
         InputError: A number is not positive, or the matrix is too small for the heart.
     """
-    for name, asked in (("n_slices", (n_slices,)), ("matrix", matrix or ()), ("spacing", spacing or ())):
-        if not all(number is None or (np.isfinite(number) and number > 0) for number in asked):
-            msg = f"{name} must be positive, not {asked if len(asked) > 1 else asked[0]}"
+    for name, asked in (("n_slices", n_slices), ("matrix", matrix), ("spacing", spacing)):
+        if asked is not None and not (np.isfinite(asked).all() and np.min(asked) > 0):
+            msg = f"{name} must be positive, not {asked}"
             raise InputError(msg)
     above, below = rng.uniform(0.05, 0.95), rng.uniform(2, 8)
     in_plane = float(rng.choice([1.0, 1.17, 1.25, 1.37, 1.41, 1.48, 1.56, 1.68, 1.8, 1.9]))
