@@ -157,6 +157,18 @@ class TestDamaged:
         with pytest.raises(InputError, match=r"in\.zip: a is damaged"):
             read_packed(tmp_path / "in.zip").refs[0].load()
 
+    def test_a_damaged_compressed_member(self, packed, tmp_path):
+        path = tmp_path / "deflated.zip"
+        with zipfile.ZipFile(packed) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for member in source.namelist():
+                archive.writestr(member, source.read(member))
+            start = archive.getinfo("a_frame01.img.webp").header_offset + 30 + len("a_frame01.img.webp")
+        content = bytearray(path.read_bytes())
+        content[start : start + 20] = b"\xff" * 20
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=r"deflated\.zip: a_frame01 is damaged"):
+            read_packed(path).refs[0].load()
+
     def test_labels_out_of_scheme(self, tmp_path):
         image = np.full((1, 2, 3), 7, np.uint8)
         path = foreign(tmp_path / "in.zip", {"a": {"shape": [1, 2, 3], "zoom": [1, 1, 1]}}, {"a.img.webp": image, "a.gt.webp": image})
@@ -165,6 +177,7 @@ class TestDamaged:
 
 
 @pytest.mark.data
+@pytest.mark.slow
 def test_the_packed_acdc_training_set_would_travel(acdc_root, tmp_path):
     """Three patients stand for a hundred, which may take 55 MiB."""
     data = read_acdc(acdc_root)

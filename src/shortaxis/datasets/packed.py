@@ -12,6 +12,7 @@ import io
 import json
 import re
 import zipfile
+import zlib
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -39,6 +40,8 @@ WEBP_SIDE: Final = 16383
 
 _FRAME_NUMBER: Final = re.compile(r"_(frame)?\d+$")
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+# RuntimeError: an encrypted member, or a compression that is not known here.
+_DAMAGE: Final = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError, Image.DecompressionBombError)
 
 
 def to_uint8(image: NDArray[Any]) -> NDArray[np.uint8]:
@@ -105,15 +108,14 @@ def read_packed(path: Path | str) -> Dataset:
     try:
         with zipfile.ZipFile(path) as archive:
             members = set(archive.namelist())
-            entries = _entries(json.loads(archive.read(META)), path)
+            meta = json.loads(archive.read(META))
     except KeyError as error:
         msg = f"{path}: holds no {META}, so it is not a packed data set; pack the data set anew"
         raise InputError(msg) from error
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
+    except _DAMAGE as error:
         msg = f"{path}: is not a readable packed data set ({error}); copy the file again or pack the data set anew"
         raise InputError(msg) from error
+    entries = _entries(meta, path)
     for entry in entries:
         for member in (f"{entry.name}.img.webp", f"{entry.name}.gt.webp"):
             if member not in members:
@@ -158,7 +160,7 @@ def _load(path: Path, entry: _Entry) -> Frame:
     try:
         with zipfile.ZipFile(path) as archive:
             image, labels = (_decode(archive.read(f"{entry.name}.{kind}.webp"), entry.shape) for kind in ("img", "gt"))
-    except (zipfile.BadZipFile, OSError, EOFError, KeyError, ValueError) as error:
+    except (*_DAMAGE, KeyError) as error:
         msg = f"{path}: {entry.name} is damaged ({error}); copy the file again or pack the data set anew"
         raise InputError(msg) from error
     labels = ACDC.to_canonical(labels, source=f"{path}, {entry.name}")
