@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from shortaxis.errors import InputError
+from shortaxis.training import loop, spec_of
+from shortaxis.training.loop import Run, build_optimizer, learning_rate
+from shortaxis.training.processes import Processes
+from shortaxis.training.resident import load_resident
+
+CPU = torch.device("cpu")
+
+
+def start(recipe, dataset, folder) -> Run:
+    torch.manual_seed(recipe.seed)
+    spec = spec_of(recipe)
+    return Run(
+        recipe, spec.build(), load_resident(dataset, spec.build_grid(), CPU), folder / "checkpoint.safetensors", Processes(0, 1, CPU)
+    )
+
+
+def weights(run: Run) -> dict[str, torch.Tensor]:
+    return run.ensemble.state_dict() | {f"average/{name}": value for name, value in run.average.module.state_dict().items()}
+
+
+@pytest.mark.parametrize("optimizer", [{"name": "adamw"}, {"name": "rmsprop", "momentum": 0.9, "learning_rate": 1e-3}])
+def test_a_resumed_run_ends_bit_for_bit_as_an_uninterrupted_one(recipe, discs, tmp_path, optimizer):
+    tiny = recipe(optimizer={"learning_rate": 0.01} | optimizer)
+    whole = start(tiny, discs, tmp_path / "a")
+    assert whole.train()
+    first = start(tiny, discs, tmp_path / "b")
+    assert not first.train(steps=5)
+    second = start(tiny, discs, tmp_path / "b")
+    second.resume()
+    assert second.step == 5
+    assert second.train()
+    assert weights(whole).keys() == weights(second).keys()
+    for name, value in weights(whole).items():
+        assert torch.equal(value, weights(second)[name]), name
+
+
+def test_training_lowers_the_loss_and_moves_every_member(recipe, discs, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "LOG_EVERY", 8)
+    run = start(recipe(schedule={"epochs": 10}), discs, tmp_path)
+    before = {name: value.clone() for name, value in run.ensemble.named_parameters()}
+    reports = []
+    run.on_progress = reports.append
+    assert run.train()
+    assert run.step == run.total == 40
+    assert [report.step for report in reports] == [8, 16, 24, 32, 40]
+    assert reports[-1].loss < 0.6 * reports[0].loss
+    assert all(report.slices_per_second > 0 for report in reports)
+    moved = {name.split(".")[1] for name, value in run.ensemble.named_parameters() if not torch.equal(value, before[name])}
+    assert moved == {"0", "1"}
+
+
+def test_a_budget_of_time_stops_early_and_saves(recipe, discs, tmp_path):
+    run = start(recipe(schedule={"epochs": 1000}), discs, tmp_path)
+    assert not run.train(seconds=0.0)
+    assert run.step == 1
+    again = start(recipe(schedule={"epochs": 1000}), discs, tmp_path)
+    again.resume()
+    assert again.step == 1
+    assert again.seconds > 0
+
+
+def test_the_checkpoint_is_saved_on_the_way(recipe, discs, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "SAVE_EVERY_SECONDS", 0.0)
+    run = start(recipe(), discs, tmp_path)
+    seen = []
+    monkeypatch.setattr(run, "save", lambda: seen.append(run.step))
+    run.train(steps=3)
+    assert seen == [1, 2, 3, 3]
+
+
+def test_another_recipe_cannot_resume(recipe, discs, tmp_path):
+    start(recipe(), discs, tmp_path).train(steps=1)
+    other = start(recipe(seed=9), discs, tmp_path)
+    with pytest.raises(InputError, match="another recipe"):
+        other.resume()
+
+
+def test_other_data_cannot_resume(recipe, discs, tmp_path):
+    start(recipe(), discs, tmp_path).train(steps=1)
+    other = start(recipe(), discs.select(["p0", "p1"]), tmp_path)
+    with pytest.raises(InputError, match="other data"):
+        other.resume()
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_advice(recipe, discs, tmp_path):
+    run = start(recipe(optimizer={"name": "adamw", "learning_rate": math.inf, "clip": None}), discs, tmp_path)
+    with pytest.raises(InputError, match=r"no longer finite at step .*learning_rate"):
+        run.train()
+    assert not (tmp_path / "checkpoint.safetensors").exists()
+
+
+def test_warm_up_climbs_and_the_cosine_falls_to_zero(recipe):
+    tiny = recipe(optimizer={"name": "adamw", "learning_rate": 1.0})
+    rates = [learning_rate(tiny, step, total=110, warmup=10) for step in range(111)]
+    assert rates[0] == pytest.approx(1 / 11)
+    assert rates[9] == pytest.approx(10 / 11)
+    assert rates[10] == 1.0
+    assert rates[60] == pytest.approx(0.5)
+    assert rates[110] == pytest.approx(0, abs=1e-12)
+
+
+def test_a_constant_schedule_keeps_its_peak_and_an_unknown_one_is_refused(recipe):
+    assert learning_rate(recipe(schedule={"epochs": 1, "decay": "constant"}), 90, total=100, warmup=0) == 0.02
+    with pytest.raises(InputError, match=r"'step'.*cosine, constant"):
+        learning_rate(recipe(schedule={"epochs": 1, "decay": "step"}), 90, total=100, warmup=0)
+
+
+def test_an_unknown_optimizer_is_refused(recipe):
+    tiny = recipe(optimizer={"name": "sgd", "learning_rate": 1.0})
+    with pytest.raises(InputError, match=r"'sgd'.*rmsprop, adamw"):
+        build_optimizer(tiny, spec_of(tiny).build())
+
+
+def test_every_member_has_its_place_in_the_one_optimizer(recipe):
+    tiny = recipe()
+    ensemble = spec_of(tiny).build()
+    optimized = {id(parameter) for group in build_optimizer(tiny, ensemble).param_groups for parameter in group["params"]}
+    assert optimized == {id(parameter) for parameter in ensemble.parameters()}
+
+
+def test_supervision_of_the_members_is_part_of_the_loss_when_asked_for(recipe, discs, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "LOG_EVERY", 1)
+    losses = []
+    for weight in (0.0, 1.0):
+        run = start(recipe(loss={"name": "dice-cross-entropy", "member_weight": weight}), discs, tmp_path / str(weight))
+        run.on_progress = lambda report: losses.append(report.loss)
+        run.train(steps=1)
+    # Fresh members each lose about what their pool loses, so the second objective is about twice the first.
+    assert losses[1] == pytest.approx(2 * losses[0], rel=0.1)

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from shortaxis.datasets.splits import Split
+from shortaxis.ensemble.model_file import read_model
+from shortaxis.errors import InputError
+from shortaxis.training import load_recipe, spec_of, train
+from shortaxis.training.loop import Progress
+from shortaxis.training.run_log import RunLog
+
+SPLIT = Split(train=("p0", "p1", "p2"), held_out=("p3",), seed=0)
+
+
+def test_a_run_leaves_model_log_facts_and_scores(recipe, discs, tmp_path):
+    result = train(recipe(schedule={"epochs": 12}), discs, tmp_path, split=SPLIT, device="cpu")
+    assert result.complete
+    assert result.step == result.total == 36
+    facts = json.loads((tmp_path / "run.json").read_text())
+    assert facts["train_patients"] == ["p0", "p1", "p2"]
+    assert facts["held_out_patients"] == ["p3"]
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["step"] == 36
+    scores = json.loads((tmp_path / "validation.json").read_text())
+    assert set(scores["protocols"]) == {"reference", "paper", "clinical"}
+    assert result.validation == scores
+    ensemble, spec = read_model(result.model)
+    assert len(ensemble.members) == 2
+    assert spec.card["steps"] == 36
+    assert spec.card["recipe"]["name"] == "tiny"
+
+
+def test_without_a_split_all_patients_train_and_nothing_is_scored(recipe, discs, tmp_path):
+    result = train(recipe(schedule={"epochs": 1}), discs, tmp_path, device="cpu")
+    assert result.validation is None
+    assert not (tmp_path / "validation.json").exists()
+    assert json.loads((tmp_path / "run.json").read_text())["train_frames"] == 8
+
+
+def test_a_run_that_ran_out_of_budget_goes_on_and_its_log_repeats_nothing(recipe, discs, tmp_path):
+    tiny = recipe(schedule={"epochs": 2})
+    first = train(tiny, discs, tmp_path, device="cpu", steps=3)
+    assert (first.complete, first.model, first.step, first.total) == (False, None, 3, 8)
+    with pytest.raises(InputError, match="already holds a run; add --resume"):
+        train(tiny, discs, tmp_path, device="cpu")
+    second = train(tiny, discs, tmp_path, device="cpu", resume=True)
+    assert second.complete
+    steps = [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert steps == [3, 8]
+
+
+def test_resume_without_a_checkpoint_starts_anew(recipe, discs, tmp_path):
+    assert train(recipe(schedule={"epochs": 1}), discs, tmp_path, device="cpu", resume=True).complete
+
+
+def test_the_log_drops_half_lines_and_lines_that_will_be_repeated(tmp_path):
+    (tmp_path / "log.jsonl").write_text('{"step": 5}\n{"step": 10}\n{"step": 15}\n{"step": 2')
+    with RunLog(tmp_path, resume_at=10) as log:
+        log.write(Progress(12, 20, 0.5, 0.1, 100.0, 1.0))
+    steps = [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert steps == [5, 10, 12]
+
+
+def test_without_tensorboard_the_json_lines_are_still_written(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with RunLog(tmp_path) as log:
+        log.write(Progress(1, 2, 0.5, 0.1, 100.0, 1.0))
+    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 1
+    assert not (tmp_path / "tensorboard").exists()
+
+
+def test_with_tensorboard_the_scalars_are_there(tmp_path):
+    with RunLog(tmp_path) as log:
+        log.write(Progress(4, 8, 0.5, 0.1, 100.0, 1.0))
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [(event.step, event.value) for event in events.Scalars("loss")] == [(4, 0.5)]
+
+
+def test_a_recipe_names_each_of_its_members():
+    spec = spec_of(load_recipe("release"))
+    assert [member["network"] for member in spec.members] == ["unet", "unet"]
+    assert spec.pooling["rule"] == "uncertainty"
