@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from shortaxis.errors import InputError
+from shortaxis.networks.cost import Cost, network_cost
+from shortaxis.networks.deeplabv3plus import DeepLabV3Plus
 from shortaxis.networks.unet import UNet
 
 if TYPE_CHECKING:
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 NETWORKS: Final[dict[str, Callable[..., nn.Module]]] = {
+    "deeplabv3plus": DeepLabV3Plus,
     "unet": UNet,
 }
 
@@ -25,16 +28,18 @@ def build_network(name: str, **options: Any) -> nn.Module:
         **options: Passed to the network's constructor.
 
     Raises:
-        InputError: The name is unknown, or the network has no such option.
+        InputError: The name is unknown, or the network has no such option or cannot be built with it.
     """
     if name not in NETWORKS:
         msg = f"no network is called '{name}'; known are {', '.join(sorted(NETWORKS))}"
         raise InputError(msg)
     try:
         return NETWORKS[name](**options)
-    except TypeError as error:
+    except InputError:
+        raise
+    except (TypeError, ValueError, RuntimeError, OverflowError, AttributeError) as error:
         msg = f"network '{name}' does not take the options {options}: {error}"
         raise InputError(msg) from error
 
 
-__all__ = ["NETWORKS", "UNet", "build_network"]
+__all__ = ["NETWORKS", "Cost", "DeepLabV3Plus", "UNet", "build_network", "network_cost"]

@@ -27,7 +27,7 @@ class UNet(nn.Module):
             runs every level at half the resolution, for about a quarter of the arithmetic.
 
     Raises:
-        InputError: `widths` is empty, or exceeds 256 channels in the bottleneck, or `patch` is not positive.
+        InputError: `widths` has no or more than eight levels, or exceeds 256 channels in one, or `patch` is not positive.
     """
 
     def __init__(
@@ -39,8 +39,8 @@ class UNet(nn.Module):
         patch: int = 1,
     ) -> None:
         super().__init__()
-        if not widths or max(widths) > 256 or min(widths) < 1 or patch < 1:
-            msg = f"UNet: widths {list(widths)} must be 1 to 256 channels a level, and patch ({patch}) at least 1"
+        if not 1 <= len(widths) <= 8 or max(widths) > 256 or min(widths) < 1 or patch < 1:
+            msg = f"UNet: widths {list(widths)} must be 1 to 256 channels on one to eight levels, and patch ({patch}) at least 1"
             raise InputError(msg)
         self.multiple = patch * 2 ** (len(widths) - 1)
         self.patch = patch
