@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from shortaxis.datasets.acdc import list_images, list_patients, read_acdc, read_patient, write_acdc_patient
+from shortaxis.datasets.acdc import list_images, list_patients, read_acdc, read_image, read_patient, write_acdc_patient
 from shortaxis.errors import InputError
 from shortaxis.study import Study, Subject
 
@@ -78,6 +78,20 @@ def test_list_images_tells_phase_and_labels_and_leaves_label_files_out(root):
     assert [image.patient.name for image in list_images(root)] == ["patient001"] * 3 + ["patient003"] * 4
 
 
+def test_an_image_is_read_with_its_patient_and_phases(root):
+    (root / "patient003" / "patient003_frame02.nii.gz").rename(root / "patient003" / "patient003_frame01.nii.gz")
+    cine_study, other, systole = (read_image(image) for image in list_images(root / "patient003"))
+    assert (cine_study.n_phases, cine_study.end_diastole, cine_study.end_systole) == (4, 1, 3)
+    assert (other.n_phases, other.end_diastole, other.end_systole) == (1, None, None)
+    assert (systole.n_phases, systole.end_diastole, systole.end_systole) == (1, None, 0)
+    assert systole.subject == Subject("patient003", "DCM", 180.0, 75.5)
+
+
+def test_a_linked_patient_folder_keeps_the_name_of_the_link(root):
+    (root / "patient005").symlink_to(root / "patient003")
+    assert read_patient(root / "patient005").name == "patient005"
+
+
 def test_one_patients_folder_is_a_data_set_of_its_own(root):
     assert read_acdc(root / "patient001").patients == ("patient001",)
 
@@ -145,6 +159,11 @@ class TestRefused:
         (root / "patient001" / f"patient001_frame04{ending}.nii.gz").unlink()
         with pytest.raises(InputError, match=rf"patient001_frame04{ending}\.nii\.gz: no such file, although Info\.cfg names this frame"):
             read_acdc(root)
+
+    def test_a_cine_shorter_than_its_info_file_says(self, root):
+        (root / "patient001" / "Info.cfg").write_text("ED: 2\nES: 5\n")
+        with pytest.raises(InputError, match=r"Info\.cfg: names frame 5, but .*patient001_4d\.nii\.gz has 4"):
+            read_image(list_images(root / "patient001")[0])
 
     def test_a_frame_that_is_a_cine(self, root):
         folder = root / "patient001"

@@ -8,7 +8,7 @@ Labels: 1 RV, 2 MYO, 3 LV.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -99,13 +99,13 @@ def read_patient(folder: Path | str) -> AcdcPatient:
         raise InputError(msg) from error
     facts = {key.strip(): value.strip() for key, colon, value in (line.partition(":") for line in lines) if colon}
     subject = Subject(
-        identifier=folder.resolve().name,
+        identifier=folder.absolute().name,
         group=facts.get("Group") or None,
         height_cm=_number(facts, "Height", path),
         weight_kg=_number(facts, "Weight", path),
     )
     frames = _number(facts, "NbFrame", path)
-    return AcdcPatient(folder.resolve(), subject, _frame(facts, "ED", path), _frame(facts, "ES", path), int(frames) if frames else None)
+    return AcdcPatient(folder.absolute(), subject, _frame(facts, "ED", path), _frame(facts, "ES", path), int(frames) if frames else None)
 
 
 def list_patients(root: Path | str) -> list[AcdcPatient]:
@@ -144,6 +144,23 @@ def list_images(root: Path | str) -> list[AcdcImage]:
                 labels = path.with_name(path.name.replace(".nii", "_gt.nii"))
                 images.append(AcdcImage(path, patient, frame, labels if labels.is_file() else None))
     return images
+
+
+def read_image(image: AcdcImage) -> Study:
+    """Read an image of `list_images` with its patient and, as far as it holds them, its ED and ES phases.
+
+    Raises:
+        InputError: The file is not fit for use, or `Info.cfg` names a frame that the cine does not have.
+    """
+    study, patient = read_nifti(image.path), image.patient
+    frames = range(1, study.n_phases + 1) if image.frame is None else [image.frame]
+    index = {frame: at for at, frame in enumerate(frames)}
+    end_diastole, end_systole = index.get(patient.end_diastole), index.get(patient.end_systole)
+    if image.frame is None and None in (end_diastole, end_systole):
+        last = max(patient.end_diastole, patient.end_systole)
+        msg = f"{patient.folder / INFO}: names frame {last}, but {image.path} has {study.n_phases}; correct one of them"
+        raise InputError(msg)
+    return replace(study, subject=patient.subject, end_diastole=end_diastole, end_systole=end_systole)
 
 
 def read_acdc(root: Path | str) -> Dataset:

@@ -67,7 +67,7 @@ def read_nnunet(root: Path | str) -> Dataset:
     if not refs:
         msg = f"{root / 'labelsTr'}: holds no label files NAME{ending}; give an nnU-Net raw folder with labelled training cases"
         raise InputError(msg)
-    return Dataset(root.resolve().name, tuple(sorted(refs, key=lambda ref: ref.name)))
+    return Dataset(root.absolute().name, tuple(sorted(refs, key=lambda ref: ref.name)))
 
 
 def write_nnunet(root: Path | str, frames: Dataset | Iterable[Frame]) -> None:
