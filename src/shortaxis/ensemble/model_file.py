@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -16,11 +17,29 @@ from shortaxis.ensemble.rules import build_pooling
 from shortaxis.ensemble.streaming import StreamingEnsemble
 from shortaxis.errors import InputError
 from shortaxis.io.atomic import atomic_path
+from shortaxis.labels import N_CLASSES
 from shortaxis.networks import build_network
 from shortaxis.preprocessing import Grid, build_grid
 
 FORMAT: Final = 1
+LONGEST_DESCRIPTION: Final = 16_384
+"""Characters of JSON that members, pooling and grid may take together: far more than an ensemble needs, too little to keep torch busy."""
 _KEY: Final = "shortaxis"
+_CHECKPOINT_KEY: Final = "shortaxis-checkpoint"
+
+
+class _Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    network: str
+    options: dict[str, Any] = {}
+
+
+class _Header(msgspec.Struct, frozen=True):
+    format: int
+    name: str
+    members: list[_Member]
+    pooling: dict[str, Any]
+    grid: dict[str, Any]
+    card: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -88,31 +107,44 @@ def read_spec(path: Path | str) -> ModelSpec:
     Raises:
         InputError: The file is missing, is not safetensors, or is no model of this package.
     """
-    return _read(Path(path), with_weights=False)[0]
+    path = Path(path)
+    text = _header_text(path)
+    try:
+        header = msgspec.json.decode(text, type=_Header)
+        description = json.dumps([msgspec.to_builtins(header.members), header.pooling, header.grid])
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        msg = f"{path}: the model's description is damaged ({error}); copy or train it again"
+        raise InputError(msg) from error
+    if header.format != FORMAT:
+        msg = f"{path}: model format {header.format} is not known to this version (it reads {FORMAT}); update shortaxis"
+        raise InputError(msg)
+    if len(description) > LONGEST_DESCRIPTION:
+        msg = f"{path}: the model's description is {len(description)} characters long, which no ensemble needs; use another file"
+        raise InputError(msg)
+    return ModelSpec(header.name, msgspec.to_builtins(header.members), header.pooling, header.grid, header.card)
 
 
 def read_model(path: Path | str) -> tuple[StreamingEnsemble, ModelSpec]:
     """Read an ensemble in float32, in evaluation mode.
 
+    What the header describes is first built without storage and held against the shapes in the file, so a file of a few bytes cannot make
+    this allocate more than a few bytes.
+
     Raises:
         InputError: As `read_spec`, or the weights do not fit the architecture that the header names.
     """
     path = Path(path)
-    spec, tensors = _read(path, with_weights=True)
+    spec = read_spec(path)
+    with safe_open(path, framework="pt") as stream:
+        _refuse_misfit(path, spec, {name: tuple(stream.get_slice(name).get_shape()) for name in stream.keys()})  # noqa: SIM118
+        tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
     ensemble = spec.build()
     expected = ensemble.state_dict()
-    wrong = sorted(
-        name
-        for name in expected.keys() | tensors.keys()
-        if name not in expected or name not in tensors or expected[name].shape != tensors[name].shape
-    )
-    if wrong:
-        msg = f"{path}: the weights do not fit the architecture in its header (first: {wrong[0]}, {len(wrong)} in all); use a matching file"
-        raise InputError(msg)
+    tensors = {name: value.to(expected[name].dtype) for name, value in tensors.items()}
     if not all(bool(torch.isfinite(value).all()) for value in tensors.values() if value.is_floating_point()):
         msg = f"{path}: the weights hold NaN or infinity; the training that made them diverged, use another file"
         raise InputError(msg)
-    ensemble.load_state_dict({name: value.to(expected[name].dtype) for name, value in tensors.items()})
+    ensemble.load_state_dict(tensors)
     return ensemble.eval(), spec
 
 
@@ -122,23 +154,46 @@ def file_sha256(path: Path | str) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _read(path: Path, *, with_weights: bool) -> tuple[ModelSpec, dict[str, torch.Tensor]]:
+def _header_text(path: Path) -> str:
+    """Read the metadata entry of this package, with all that can be wrong with the file told in one sentence."""
     if not path.is_file():
         msg = f"{path}: no such model file; give the path of a .safetensors file that `shortaxis train` wrote"
         raise InputError(msg)
     try:
         with safe_open(path, framework="pt") as stream:
-            header = json.loads((stream.metadata() or {})[_KEY])
-            tensors = {name: stream.get_tensor(name) for name in stream.keys()} if with_weights else {}  # noqa: SIM118
-        version = header["format"]
-        spec = ModelSpec(header["name"], header["members"], header["pooling"], header["grid"], header["card"])
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        msg = f"{path}: not a model of this package, or damaged ({type(error).__name__}: {error}); copy or train it again"
+            metadata: dict[str, str] = stream.metadata() or {}
+    except (SafetensorError, OSError, ValueError) as error:
+        msg = f"{path}: not a safetensors file, or damaged ({error}); copy it again"
         raise InputError(msg) from error
-    if version != FORMAT:
-        msg = f"{path}: model format {version} is not known to this version (it reads {FORMAT}); update shortaxis"
+    if _CHECKPOINT_KEY in metadata:
+        msg = f"{path}: is the checkpoint of a run, not a model; finish it with `shortaxis train --resume` and give model.safetensors"
         raise InputError(msg)
-    return spec, tensors
+    if _KEY not in metadata:
+        msg = f"{path}: not a model of this package; give a .safetensors file that `shortaxis train` wrote"
+        raise InputError(msg)
+    return metadata[_KEY]
+
+
+def _refuse_misfit(path: Path, spec: ModelSpec, shapes: dict[str, tuple[int, ...]]) -> None:
+    """Hold the architecture of the header against the shapes of the tensors, and run it once, without storage or arithmetic."""
+    try:
+        size = spec.build_grid().size
+        with torch.device("meta"):
+            ensemble = spec.build().eval()
+            expected = {name: tuple(value.shape) for name, value in ensemble.state_dict().items()}
+            wrong = sorted(name for name in expected.keys() | shapes.keys() if expected.get(name) != shapes.get(name))
+            channels = None if wrong else ensemble(torch.empty(1, 1, size, size)).probabilities.shape[1]
+    except Exception as error:  # a header from anywhere can make a constructor fail in any way
+        if isinstance(error, InputError):
+            raise InputError(f"{path}: {error}") from error
+        msg = f"{path}: its header describes no network that can be built and run ({type(error).__name__}); copy or train the model again"
+        raise InputError(msg) from error
+    if wrong:
+        msg = f"{path}: the weights do not fit the architecture in its header (first: {wrong[0]}, {len(wrong)} in all); use a matching file"
+        raise InputError(msg)
+    if channels != N_CLASSES:
+        msg = f"{path}: the networks tell {channels} classes apart, this version needs {N_CLASSES}; use another model"
+        raise InputError(msg)
 
 
 def _named(table: dict[str, Any], key: str) -> tuple[str, dict[str, Any]]:

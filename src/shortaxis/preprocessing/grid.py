@@ -18,6 +18,9 @@ from shortaxis.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+LARGEST: Final = 1024
+"""Pixels along an edge: no cine has more, and a damaged model file cannot ask for more memory than this takes."""
+
 
 @dataclass(frozen=True)
 class PhysicalGrid:
@@ -33,8 +36,8 @@ class PhysicalGrid:
 
     def __post_init__(self) -> None:
         _check_size(self.size)
-        if not self.spacing_mm > 0:
-            msg = f"grid: spacing_mm must be above zero, not {self.spacing_mm}"
+        if not isinstance(self.spacing_mm, int | float) or not 0 < self.spacing_mm < np.inf:
+            msg = f"grid: spacing_mm must be a length above zero, not {self.spacing_mm}"
             raise InputError(msg)
 
     def sample(self, image: NDArray[Any], spacing: tuple[float, float]) -> NDArray[np.float32]:
@@ -126,6 +129,6 @@ def _apply(values: NDArray[Any], shape: tuple[int, ...], steps: tuple[float, ...
 
 
 def _check_size(size: int) -> None:
-    if size < 1:
-        msg = f"grid: size must be at least one pixel, not {size}"
+    if not isinstance(size, int) or not 1 <= size <= LARGEST:
+        msg = f"grid: size must be a whole number of pixels from 1 to {LARGEST}, not {size}"
         raise InputError(msg)
