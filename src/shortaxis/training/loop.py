@@ -46,6 +46,7 @@ class Progress:
         learning_rate: At this step.
         slices_per_second: Real slices, without padding, since the last report, over all processes.
         seconds: Wall time spent in training so far, all sittings together.
+        slices: Real slices of this process since the last report.
     """
 
     step: int
@@ -54,6 +55,7 @@ class Progress:
     learning_rate: float
     slices_per_second: float
     seconds: float
+    slices: int = 0
 
 
 @dataclass
@@ -64,7 +66,7 @@ class Run:
         recipe: What to train.
         ensemble: On its device.
         data: The training set on the same device.
-        checkpoint: Where the run saves itself.
+        checkpoint: Where the run saves itself; None saves nothing.
         processes: This process among its peers.
         on_progress: Called every few steps.
     """
@@ -72,7 +74,7 @@ class Run:
     recipe: Recipe
     ensemble: StreamingEnsemble
     data: ResidentSet
-    checkpoint: Path
+    checkpoint: Path | None
     processes: Processes
     on_progress: Callable[[Progress], None] = field(default=lambda _: None)
 
@@ -93,6 +95,9 @@ class Run:
         Raises:
             InputError: The checkpoint is unusable, or belongs to another recipe.
         """
+        if self.checkpoint is None:
+            msg = "a run without a checkpoint cannot resume; give it a path"
+            raise InputError(msg)
         state = load_checkpoint(self.checkpoint, module=self.ensemble, average=self.average.module, optimizer=self.optimizer)
         if state["recipe"] != recipe_to_dict(self.recipe) or state["frames"] != len(self.data.depths):
             msg = (
@@ -103,7 +108,7 @@ class Run:
 
     def save(self) -> None:
         """Write the checkpoint (the first process only)."""
-        if self.processes.is_first:
+        if self.processes.is_first and self.checkpoint is not None:
             state: dict[str, Any] = {
                 "step": self.step,
                 "seconds": self.seconds,
@@ -136,7 +141,8 @@ class Run:
             seed = (self.recipe.seed << 40) + self.step * self.processes.count + self.processes.index
             torch.manual_seed(seed)
             generator.manual_seed(seed)
-            meter.add(self._one_step(module, plan, rate, generator), plan)
+            with self._tuned():
+                meter.add(self._one_step(module, plan, rate, generator), plan)
             self.step += 1
             now = time.monotonic()
             self.seconds = before + now - begun
@@ -197,6 +203,10 @@ class Run:
         self.average.update(self.ensemble, self.step)
         return loss.detach()
 
+    def _tuned(self) -> AbstractContextManager[Any]:
+        """Let cuDNN choose its fastest algorithms; it does so once, since the shape of a batch never changes."""
+        return torch.backends.cudnn.flags(benchmark=True) if self.device.type == "cuda" else nullcontext()
+
     def _precision(self) -> AbstractContextManager[Any]:
         if self.device.type == "cuda" and self.recipe.precision == "bf16":
             return torch.autocast("cuda", torch.bfloat16)
@@ -228,7 +238,7 @@ class _Meter:
             msg = f"the loss of '{run.recipe.name}' is no longer finite at step {run.step}; lower optimizer.learning_rate in the recipe"
             raise InputError(msg)
         speed = self.slices * run.processes.count / (time.monotonic() - self.since)
-        run.on_progress(Progress(run.step, run.total, mean, rate, speed, run.seconds))
+        run.on_progress(Progress(run.step, run.total, mean, rate, speed, run.seconds, self.slices))
         self._reset()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -64,6 +65,13 @@ def joined_processes(device: str = "auto") -> Iterator[Processes]:
         yield Processes(index, count, chosen)
     finally:
         dist.destroy_process_group()
+
+
+def device_in_words(device: torch.device) -> str:
+    """Name the hardware, for records."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
 
 
 def choose_device(device: str = "auto", local_index: int = 0) -> torch.device:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from shortaxis.ensemble.model_file import ModelSpec, save_model
 from shortaxis.errors import InputError
 from shortaxis.io.atomic import write_json
 from shortaxis.training.loop import Run
-from shortaxis.training.processes import joined_processes
+from shortaxis.training.processes import device_in_words, joined_processes
 from shortaxis.training.recipe import recipe_to_dict
 from shortaxis.training.resident import load_resident
 from shortaxis.training.run_log import RunLog
@@ -130,7 +129,6 @@ def _report(progress: Progress, log: RunLog | None, on_progress: Callable[[Progr
 
 
 def _facts(recipe: Recipe, training: Dataset, split: Split | None, device: torch.device) -> dict[str, Any]:
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
     return {
         "recipe": recipe_to_dict(recipe),
         "data": training.name,
@@ -139,6 +137,6 @@ def _facts(recipe: Recipe, training: Dataset, split: Split | None, device: torch
         "train_frames": len(training),
         "shortaxis": shortaxis.__version__,
         "torch": torch.__version__,
-        "hardware": name,
+        "hardware": device_in_words(device),
         "date": datetime.now(UTC).date().isoformat(),
     }

@@ -1,0 +1,1 @@
+"""Measuring: speed now, the experiments of the paper later."""
