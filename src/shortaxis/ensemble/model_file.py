@@ -33,8 +33,11 @@ class _Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     options: dict[str, Any] = {}
 
 
-class _Header(msgspec.Struct, frozen=True):
+class _Version(msgspec.Struct, frozen=True):
     format: int
+
+
+class _Header(msgspec.Struct, frozen=True):
     name: str
     members: list[_Member]
     pooling: dict[str, Any]
@@ -90,12 +93,13 @@ def save_model(path: Path | str, ensemble: StreamingEnsemble, spec: ModelSpec, d
         dtype: Of the weights on disk; float16 halves the file. Integer tensors stay as they are.
 
     Raises:
-        InputError: The file cannot be written.
+        InputError: The file cannot be written, or a weight is not a finite number in `dtype`.
     """
     tensors = {
         name: value.detach().cpu().to(dtype if value.is_floating_point() else value.dtype).contiguous()
         for name, value in ensemble.state_dict().items()
     }
+    _refuse_not_finite(path, tensors)
     header = {"format": FORMAT, "name": spec.name, "members": spec.members, "pooling": spec.pooling, "grid": spec.grid, "card": spec.card}
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={_KEY: json.dumps(header, sort_keys=True)})
@@ -110,14 +114,15 @@ def read_spec(path: Path | str) -> ModelSpec:
     path = Path(path)
     text = _header_text(path)
     try:
+        version = msgspec.json.decode(text, type=_Version).format
+        if version != FORMAT:
+            msg = f"{path}: model format {version} is not known to this version (it reads {FORMAT}); update shortaxis"
+            raise InputError(msg)
         header = msgspec.json.decode(text, type=_Header)
         description = json.dumps([msgspec.to_builtins(header.members), header.pooling, header.grid])
-    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         msg = f"{path}: the model's description is damaged ({error}); copy or train it again"
         raise InputError(msg) from error
-    if header.format != FORMAT:
-        msg = f"{path}: model format {header.format} is not known to this version (it reads {FORMAT}); update shortaxis"
-        raise InputError(msg)
     if len(description) > LONGEST_DESCRIPTION:
         msg = f"{path}: the model's description is {len(description)} characters long, which no ensemble needs; use another file"
         raise InputError(msg)
@@ -141,9 +146,7 @@ def read_model(path: Path | str) -> tuple[StreamingEnsemble, ModelSpec]:
     ensemble = spec.build()
     expected = ensemble.state_dict()
     tensors = {name: value.to(expected[name].dtype) for name, value in tensors.items()}
-    if not all(bool(torch.isfinite(value).all()) for value in tensors.values() if value.is_floating_point()):
-        msg = f"{path}: the weights hold NaN or infinity; the training that made them diverged, use another file"
-        raise InputError(msg)
+    _refuse_not_finite(path, tensors)
     ensemble.load_state_dict(tensors)
     return ensemble.eval(), spec
 
@@ -196,8 +199,14 @@ def _refuse_misfit(path: Path, spec: ModelSpec, shapes: dict[str, tuple[int, ...
         raise InputError(msg)
 
 
+def _refuse_not_finite(path: Path | str, tensors: dict[str, torch.Tensor]) -> None:
+    if not all(bool(torch.isfinite(value).all()) for value in tensors.values()):
+        msg = f"{path}: the weights hold NaN or infinity; the training that made them diverged, use another file"
+        raise InputError(msg)
+
+
 def _named(table: dict[str, Any], key: str) -> tuple[str, dict[str, Any]]:
-    if not isinstance(table, dict) or key not in table:
-        msg = f"the model description lacks '{key}' in {table}"
+    if not isinstance(table.get(key), str):
+        msg = f"the model description lacks the name '{key}' in {table}"
         raise InputError(msg)
     return table[key], {name: value for name, value in table.items() if name != key}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -35,9 +36,11 @@ class Fixed:
     outer_softmax: bool = True
 
     def __post_init__(self) -> None:
-        if self.weights is not None and (min(self.weights) < 0 or abs(sum(self.weights) - 1) > 1e-6):
+        # Written so that NaN, which compares false with everything, is refused too.
+        if self.weights is not None and not (all(weight >= 0 for weight in self.weights) and abs(sum(self.weights) - 1) <= 1e-6):
             msg = f"fixed pooling: the weights {list(self.weights)} must be non-negative and sum to one"
             raise InputError(msg)
+        _check_switches(self, "outer_softmax")
 
     def __call__(self, members: Tensor, averaging: Tensor, frame_of_slice: Tensor) -> Pooled:  # noqa: ARG002
         """Pool by Eq. 2."""
@@ -63,9 +66,10 @@ class Uncertainty:
     outer_softmax: bool = True
 
     def __post_init__(self) -> None:
-        if not self.temperature > 0:
-            msg = f"uncertainty pooling: the temperature must be above zero, not {self.temperature}"
+        if not 0 < self.temperature < math.inf:
+            msg = f"uncertainty pooling: the temperature must be a number above zero, not {self.temperature}"
             raise InputError(msg)
+        _check_switches(self, "outer_softmax", "unbiased")
 
     def __call__(self, members: Tensor, averaging: Tensor, frame_of_slice: Tensor) -> Pooled:
         """Pool by Eq. 3."""
@@ -86,7 +90,7 @@ def build_pooling(name: str, **options: Any) -> PoolingRule:
     """Build a pooling rule by its registered name.
 
     Raises:
-        InputError: The name is unknown, or the rule has no such option.
+        InputError: The name is unknown, or the rule has no such option or refuses its value.
     """
     if name not in POOLINGS:
         msg = f"no pooling rule is called '{name}'; known are {', '.join(sorted(POOLINGS))}"
@@ -98,3 +102,11 @@ def build_pooling(name: str, **options: Any) -> PoolingRule:
     except TypeError as error:
         msg = f"pooling rule '{name}' does not take the options {options}: {error}"
         raise InputError(msg) from error
+
+
+def _check_switches(rule: PoolingRule, *names: str) -> None:
+    """Refuse what is neither true nor false: any text, such as "no", would count as true."""
+    for name in names:
+        if not isinstance(getattr(rule, name), bool):
+            msg = f"{type(rule).__name__.lower()} pooling: {name} must be true or false, not {getattr(rule, name)!r}"
+            raise InputError(msg)

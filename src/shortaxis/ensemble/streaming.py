@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -75,9 +76,17 @@ class StreamingEnsemble(nn.Module):
             frame_of_slice: int64 (B,), the frame in [0, n_frames) of each slice. None: all slices are one frame.
             n_frames: F.
             valid: bool (B,), False for padding slices, which have no part in σ. None: all are valid.
+
+        Raises:
+            InputError: A member cannot work on slices of this size, or the members disagree in the number of classes.
         """
-        probabilities = torch.stack([torch.softmax(member(slices).float(), dim=1) for member in self.members])
-        return self.pool(probabilities, frame_of_slice, n_frames=n_frames, valid=valid)
+        for index, member in enumerate(self.members):
+            _check_size(member, index, slices)
+        probabilities = [torch.softmax(member(slices).float(), dim=1) for member in self.members]
+        if len({member.shape for member in probabilities}) > 1:
+            msg = f"the members must give logits of one shape, not {', '.join(str(tuple(member.shape)) for member in probabilities)}"
+            raise InputError(msg)
+        return self.pool(torch.stack(probabilities), frame_of_slice, n_frames=n_frames, valid=valid)
 
     def pool(
         self, members: Tensor, frame_of_slice: Tensor | None = None, *, n_frames: int = 1, valid: Tensor | None = None
@@ -85,6 +94,19 @@ class StreamingEnsemble(nn.Module):
         """Pool member probabilities (N, B, C, H, W) that were computed before; the other arguments are those of `forward`."""
         if frame_of_slice is None:
             frame_of_slice = torch.zeros(members.shape[1], dtype=torch.long, device=members.device)
-        averaging = averaging_matrix(frame_of_slice, n_frames, valid)
-        pooled = self.pooling(members, averaging, frame_of_slice)
+        # Under autocast the mean over depth would run in half precision, where the small differences between the members' σ are lost.
+        with nullcontext() if members.is_meta else torch.autocast(members.device.type, enabled=False):
+            pooled = self.pooling(members, averaging_matrix(frame_of_slice, n_frames, valid), frame_of_slice)
         return EnsembleOutput(pooled.probabilities, members, pooled.sigma, pooled.omega)
+
+
+def _check_size(member: nn.Module, index: int, slices: Tensor) -> None:
+    """Refuse slices that a network, by its attribute `multiple`, cannot take; a network without the attribute takes any."""
+    multiple = getattr(member, "multiple", 1)
+    height, width = slices.shape[-2:]
+    if height % multiple or width % multiple:
+        msg = (
+            f"slices of {height}x{width} pixels do not fit member {index + 1} ({type(member).__name__}): "
+            f"both edges must be multiples of {multiple}; choose such a grid size"
+        )
+        raise InputError(msg)

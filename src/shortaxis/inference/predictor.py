@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ import torch
 from shortaxis.ensemble.model_file import ModelSpec, read_model
 from shortaxis.errors import InputError
 from shortaxis.inference.cleaning import keep_largest
+from shortaxis.labels import N_CLASSES, Structure
 from shortaxis.preprocessing import normalise
 from shortaxis.study import Segmentation
 
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 
     from shortaxis.ensemble.streaming import EnsembleOutput, StreamingEnsemble
     from shortaxis.study import Study
+
+
+# What is said of pixels that lie outside the grid, where the networks have seen nothing: (C, 1, 1).
+_BACKGROUND_ONLY: Final = np.eye(N_CLASSES, dtype=np.float32)[Structure.BACKGROUND][:, None, None]
+_NOTHING: Final = np.empty(0, np.float32)
 
 
 class FramePrediction(NamedTuple):
@@ -78,26 +84,25 @@ class Model:
             Labels, and what was asked to be kept, on the study's own grid.
 
         Raises:
-            InputError: A phase has one single grey value, so that there is nothing to segment.
+            InputError: A phase has one single grey value, so that there is nothing to segment, or holds NaN or infinity.
         """
         frames: list[FramePrediction] = []
         labels = np.empty(study.pixels.shape, np.uint8)
         for phase, image in enumerate(study.pixels):
-            if image.min() == image.max():
-                msg = f"phase {phase} of the study has the single grey value {image.flat[0]:g}, so there is nothing to segment"
-                raise InputError(msg)
+            _refuse_unfit(image, phase)
             result = self.segment_frame(image, (study.spacing[1], study.spacing[2]), clean=clean)
             labels[phase] = result.labels
             if keep_probabilities or keep_uncertainty:
-                frames.append(result if keep_probabilities else result._replace(probabilities=result.probabilities[:, :0]))
+                # Not a view of nothing: that would keep the whole array in memory.
+                frames.append(result if keep_probabilities else result._replace(probabilities=_NOTHING))
             if on_phase is not None:
                 on_phase(phase)
-        has_sigma = keep_uncertainty and frames[0].sigma is not None
+        sigmas = [frame.sigma for frame in frames if frame.sigma is not None] if keep_uncertainty else []
         return Segmentation(
             study,
             labels,
             probabilities=np.stack([frame.probabilities for frame in frames]) if keep_probabilities else None,
-            sigma=np.stack([frame.sigma for frame in frames if frame.sigma is not None]) if has_sigma else None,
+            sigma=np.stack(sigmas) if sigmas else None,
             omega=np.stack([frame.omega for frame in frames]) if keep_uncertainty else None,
         )
 
@@ -113,6 +118,8 @@ class Model:
         output = self.run_networks(normalise(self.grid.sample(image, spacing)))
         pooled = output.probabilities.transpose(0, 1).cpu().numpy()
         probabilities = self.grid.restore(pooled, shape, spacing)
+        unseen = ~self.grid.covers(shape, spacing)
+        probabilities[:, :, unseen] = _BACKGROUND_ONLY
         labels = probabilities.argmax(axis=0).astype(np.uint8)
         return FramePrediction(
             keep_largest(labels) if clean else labels,
@@ -153,3 +160,13 @@ def load_model(path: Path | str | None = None, device: str | torch.device = "cpu
 def released_model_path() -> Path:
     """Where the released model lies in the package."""
     return Path(str(resources.files("shortaxis") / "weights" / "release.safetensors"))
+
+
+def _refuse_unfit(image: NDArray[np.float32], phase: int) -> None:
+    low, high = float(image.min()), float(image.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        msg = f"phase {phase} of the study holds NaN or infinity; replace such pixels before segmenting"
+        raise InputError(msg)
+    if low == high:
+        msg = f"phase {phase} of the study has the single grey value {low:g}, so there is nothing to segment"
+        raise InputError(msg)

@@ -1,8 +1,9 @@
-"""The in-plane grids that networks see, each with its exact inverse.
+"""The in-plane grids that networks see, each with its inverse.
 
 A grid is one linear map along each in-plane axis, so resampling a stack of slices is two matrix products, `R_h @ image @ R_w.T`. Rows of
 R hold the weights of linear interpolation, widened to a triangle when the grid is coarser than the image so that detail is averaged and
-not skipped. Positions count from pixel centres; the centre of the image lies on the centre of the grid.
+not skipped. Positions count from pixel centres; the centre of the image lies on the centre of the grid. A linear ramp keeps its place
+exactly on a finer grid, and to a tenth of an image pixel on a coarser one. Beyond the border the edge is repeated.
 """
 
 from __future__ import annotations
@@ -58,6 +59,13 @@ class PhysicalGrid:
         steps = tuple(mm / self.spacing_mm for mm in spacing)
         return _apply(values, shape, steps)
 
+    def covers(self, shape: tuple[int, int], spacing: tuple[float, float]) -> NDArray[np.bool_]:
+        """Which pixels of an image lie on the grid, bool (H, W); at the others `restore` only repeats the edge."""
+        reach = self.size * self.spacing_mm / 2
+        rows, columns = (np.abs(np.arange(n) - (n - 1) / 2) * mm <= reach for n, mm in zip(shape, spacing, strict=True))
+        covered: NDArray[np.bool_] = rows[:, None] & columns
+        return covered
+
 
 @dataclass(frozen=True)
 class StretchedGrid:
@@ -81,6 +89,10 @@ class StretchedGrid:
         """Bring values on the grid (..., size, size) back to an image of `shape`; the spacing is ignored."""
         steps = tuple(self.size / length for length in shape)
         return _apply(values, shape, steps)
+
+    def covers(self, shape: tuple[int, int], spacing: tuple[float, float]) -> NDArray[np.bool_]:  # noqa: ARG002
+        """Which pixels of an image lie on the grid, bool (H, W): all of them."""
+        return np.ones(shape, bool)
 
 
 Grid = PhysicalGrid | StretchedGrid
