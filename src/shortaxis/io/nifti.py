@@ -163,16 +163,21 @@ def write_like(values: NDArray[Any], study: Study, path: Path | str, *, dtype: D
     if frames.shape[1:] != study.pixels.shape[1:] or (not single and len(frames) != study.n_phases):
         msg = f"values of shape {values.shape} do not fit the study's {study.pixels.shape}"
         raise ValueError(msg)
-    source = study.source if isinstance(study.source, NiftiSource) else _fresh_source(study)
+    source = source_of(study)
     stored = source.layout.to_file(frames).astype(dtype)
     shape = source.shape if len(frames) == study.n_phases else source.layout.shape
-    header = _clean(source.header)
+    header = clean_header(source.header)
     header.set_data_dtype(stored.dtype)
     image_class = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
     # No affine is passed: the header's own sform and qform then stay as they are.
     image = image_class(stored.reshape(shape), None, header)
     with atomic_path(path) as temporary:
         nib.save(image, temporary)
+
+
+def source_of(study: Study) -> NiftiSource:
+    """Give the grid that a study's outputs are written on: that of its NIfTI file, or one made from its affine where it came from none."""
+    return study.source if isinstance(study.source, NiftiSource) else _fresh_source(study)
 
 
 def _load(path: Path) -> tuple[Any, NDArray[Any]]:
@@ -291,7 +296,8 @@ def _codes(source: NiftiSource) -> str:
     return "".join(nib.aff2axcodes(matrix))
 
 
-def _clean(header: Any) -> Any:
+def clean_header(header: Any) -> Any:
+    """Copy a header without free text and extensions, which may name the patient, and without what belonged to the values."""
     header = header.copy()
     header.extensions.clear()
     for text in ("descrip", "aux_file", "intent_name", "db_name", "data_type"):

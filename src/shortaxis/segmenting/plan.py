@@ -1,0 +1,200 @@
+"""What a request to segment comes to: which images are read, which belong to one study, and where each output goes.
+
+An input is one of these:
+
+* a file: a 3D frame or a 4D cine; labels go to `NAME.nii.gz`, indices to `NAME.indices.json`;
+* a folder of NIfTI files: every one that lies in the folder itself, except labels (`_gt`);
+* an ACDC patient folder, or a folder of them: labels go to `PATIENT/PATIENT_frame01.nii.gz`, indices to `PATIENT/indices.json`. The cine is
+  taken when it is asked for, or when the ED and ES frames are not both there as files of their own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from shortaxis.datasets.acdc import INFO, list_images, read_patient
+from shortaxis.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from shortaxis.datasets.acdc import AcdcImage
+
+MANIFEST: Final = "segment.json"
+MAPS: Final = ("probabilities", "sigma", "omega")
+_NIFTI: Final = re.compile(r"(?P<stem>.+?)(?P<ending>\.nii|\.nii\.gz|\.hdr|\.img|\.img\.gz)", re.IGNORECASE)
+_IN_FOLDER: Final = (".nii", ".nii.gz")
+_ACDC: Final = re.compile(r"(?P<patient>.+?)_(frame\d+|4d)(_gt)?\.nii(\.gz)?")
+
+
+@dataclass(frozen=True)
+class PlannedImage:
+    """One image of a study.
+
+    Attributes:
+        path: The image.
+        labels: Where its labels go, relative to the output folder.
+        acdc: What ACDC says of it, or None for a plain file.
+    """
+
+    path: Path
+    labels: Path
+    acdc: AcdcImage | None = None
+
+    def map_path(self, kind: str) -> Path:
+        """Where a map of `MAPS` goes, relative to the output folder."""
+        return self.labels.with_name(f"{stem_of(self.labels)}.{kind}.nii.gz")
+
+
+@dataclass(frozen=True)
+class PlannedStudy:
+    """The images of one patient, or one plain file.
+
+    Attributes:
+        name: The patient folder's name, or the file's without its ending.
+        source: The folder or file.
+        images: Frames first, then the cine.
+        indices: Where the indices go, relative to the output folder.
+        problem: Why it cannot be segmented, where that is known already.
+    """
+
+    name: str
+    source: Path
+    images: tuple[PlannedImage, ...] = ()
+    indices: Path = Path()
+    problem: InputError | None = None
+
+
+def plan_studies(inputs: Sequence[Path | str], *, cine: bool = False) -> list[PlannedStudy]:
+    """Find the studies that the inputs stand for; nothing is read but the names of files and `Info.cfg`.
+
+    Args:
+        inputs: Files and folders, as the module says.
+        cine: Take the cines of ACDC patients besides the frames.
+
+    Returns:
+        The studies in the order of the inputs; one that is known to be unfit carries its `problem`.
+    """
+    studies: list[PlannedStudy] = []
+    for source in map(Path, inputs):
+        try:
+            studies += _studies(source, cine)
+        except OSError as error:
+            studies.append(_unfit(source, f"{source}: cannot be read ({error.strerror}); check its permissions"))
+    return studies
+
+
+def refuse_collisions(studies: Sequence[PlannedStudy], out: Path) -> None:
+    """Refuse a plan in which one file would be written twice, or an input would be overwritten.
+
+    Raises:
+        InputError: Names the two inputs, or the input.
+    """
+    owners: dict[Path, Path] = {out / MANIFEST: Path(MANIFEST)}
+    inputs = {identity: image.path for study in studies for image in study.images if (identity := _identity(image.path))}
+    for study in studies:
+        for source, output in _outputs(study):
+            target = out / output
+            if target in owners:
+                msg = f"{owners[target]} and {source} would both be written to {target}; segment them into two --out folders"
+                raise InputError(msg)
+            owners[target] = source
+            identity = _identity(target)
+            if identity in inputs:
+                msg = f"{inputs[identity]}: would be overwritten by the output {target}; choose another --out folder"
+                raise InputError(msg)
+
+
+def stem_of(path: Path) -> str:
+    """The name of a NIfTI file without its ending."""
+    match = _NIFTI.fullmatch(path.name)
+    return match["stem"] if match else path.stem
+
+
+def _outputs(study: PlannedStudy) -> Iterator[tuple[Path, Path]]:
+    for image in study.images:
+        yield image.path, image.labels
+        for kind in MAPS:
+            yield image.path, image.map_path(kind)
+    if study.images:
+        yield study.source, study.indices
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Tell two names of one file from two files: links and spellings do not deceive it."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 (Path.stat says the same, but this reads as what it is)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _studies(source: Path, cine: bool) -> list[PlannedStudy]:
+    if not source.exists():
+        return [_unfit(source, f"{source}: no such file or folder; check the path")]
+    if source.is_file():
+        return [_plain(source)]
+    if _is_patient(source):
+        return [_patient(source, cine)]
+    children = sorted(source.iterdir())
+    files = [path for path in children if path.is_file() and path.name.lower().endswith(_IN_FOLDER) and not path.name.startswith(".")]
+    images = [path for path in files if not stem_of(path).endswith("_gt")]
+    if images:
+        return [_plain(path) for path in images]
+    patients = [path for path in children if path.is_dir() and _is_patient(path)]
+    if patients:
+        return [_patient(path, cine) for path in patients]
+    what = "only labels (_gt)" if files else "no NIfTI files and no ACDC patient folders"
+    return [_unfit(source, f"{source}: holds {what}; give a NIfTI file, a folder of them, or a folder of ACDC patients")]
+
+
+def _plain(path: Path) -> PlannedStudy:
+    match = _NIFTI.fullmatch(path.name)
+    if match is None:
+        return _unfit(path, f"{path}: is not a NIfTI file (.nii or .nii.gz); convert it, or give a folder")
+    stem, ending = match["stem"], match["ending"].lower()
+    labels = Path(stem + (ending if ending in _IN_FOLDER else ".nii.gz"))
+    return PlannedStudy(stem, path, (PlannedImage(path, labels),), Path(f"{stem}.indices.json"))
+
+
+def _is_patient(folder: Path) -> bool:
+    """Whether a folder is an ACDC patient's: by `Info.cfg`, or by images that bear the folder's name (then `Info.cfg` is missed)."""
+    if (folder / INFO).is_file():
+        return True
+    names = (_ACDC.fullmatch(path.name) for path in folder.iterdir())
+    return any(match is not None and match["patient"] == folder.absolute().name for match in names)
+
+
+def _patient(folder: Path, cine: bool) -> PlannedStudy:
+    name = folder.absolute().name
+    try:
+        read_patient(folder)
+        images = _chosen(folder, list_images(folder), cine)
+    except InputError as error:
+        return PlannedStudy(name, folder, problem=error)
+    planned = tuple(PlannedImage(image.path, Path(name) / image.path.name, image) for image in images)
+    return PlannedStudy(name, folder, planned, Path(name) / "indices.json")
+
+
+def _chosen(folder: Path, images: list[AcdcImage], cine: bool) -> list[AcdcImage]:
+    frames = [image for image in images if image.frame is not None]
+    cines = [image for image in images if image.frame is None]
+    if not images:
+        msg = f"{folder}: holds no images; an ACDC patient folder needs {folder.absolute().name}_frame01.nii.gz and the like"
+        raise InputError(msg)
+    patient = images[0].patient
+    numbers = {image.frame for image in frames}
+    absent = [(phase, n) for phase, n in (("ED", patient.end_diastole), ("ES", patient.end_systole)) if n not in numbers]
+    if absent and not cines:
+        phase, number = absent[0]
+        msg = f"{folder}: {INFO} names frame {number} as {phase}, but there is no {folder.absolute().name}_frame{number:02d}.nii.gz; add it"
+        raise InputError(msg)
+    return [*frames, *(cines if cine or absent else [])]
+
+
+def _unfit(source: Path, message: str) -> PlannedStudy:
+    return PlannedStudy(source.name, source, problem=InputError(message))
