@@ -91,11 +91,11 @@ def make_phantom(
     states = [heart.state(share) for share in ejected_share(n_phases)[chosen]]
 
     body = paint_torso(_rng(seed, _TORSO), heart, scan)
-    painter = VentriclePainter(_rng(seed, _HEART), heart, scan)
+    painter = VentriclePainter(_rng(seed, _HEART), heart, scan, body)
     scanner = set_up_scanner(_rng(seed, _SCANNER), scan, noise=noise)
     pixels = np.empty((len(chosen), *scan.shape), np.float32)
     for frame, phase, state in zip(pixels, chosen, states, strict=True):
-        frame[...] = scanner.acquire(_rng(seed, _NOISE + phase), painter.paint(body, state, phase / n_phases))
+        frame[...] = scanner.acquire(_rng(seed, _NOISE + phase), painter.paint(state, phase / n_phases))
 
     beat = 60000 / patient.heart_rate
     systole = end_systole_phase(n_phases)

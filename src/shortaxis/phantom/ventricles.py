@@ -1,4 +1,4 @@
-"""The moving part of the picture: the ventricles with their walls, papillary muscles and trabeculae, the atria beyond the valve plane."""
+"""The moving part of the picture: the ventricles with their walls, papillary muscles and trabeculae, down to the valve plane."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from shortaxis.phantom.atria import paint_atria
 from shortaxis.phantom.tissue import BLOOD, FAT, MYOCARDIUM, PAPILLARY, RV_BLOOD, coverage, paint, texture
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 SAMPLES: Final = 4
 """Samples through the slice thickness."""
 RV_WALL: Final = 2.8
-ATRIAL_WALL: Final = 2.2
 
 
 class _Papillary(NamedTuple):
@@ -33,10 +33,11 @@ class VentriclePainter:
         rng: Source of randomness for everything that stays the same over the phases.
         heart: The shapes.
         scan: The voxel grid.
+        body: float32 (D, H, W), signed signal of the body without the heart.
     """
 
-    def __init__(self, rng: np.random.Generator, heart: Heart, scan: Scan) -> None:
-        self._heart = heart
+    def __init__(self, rng: np.random.Generator, heart: Heart, scan: Scan, body: NDArray[np.float32]) -> None:
+        self._heart, self._body = heart, body
         self._voxel = max(scan.spacing[1], 1.2)
         self._step = scan.thickness / SAMPLES
         self._window = scan.window(*(side + 14 for side in heart.extent()))
@@ -60,12 +61,13 @@ class VentriclePainter:
             _Papillary(heart.patient.septal_angle + side + rng.normal(0, 8), rng.uniform(4.2, 5.6), rng.uniform(0.62, 0.70))
             for side in (112, -122)
         ]
+        self._around = body[(slice(None), None, *self._window)]
+        self._atria = paint_atria(rng, heart, self._around, (scan.z[:, None], y, x), self._voxel)
 
-    def paint(self, body: NDArray[np.float32], state: State, time: float) -> NDArray[np.float32]:
+    def paint(self, state: State, time: float) -> NDArray[np.float32]:
         """Paint one phase.
 
         Args:
-            body: (D, H, W) signed signal of the body without the heart; stays as it is.
             state: The heart at this phase.
             time: Share of the heartbeat that has passed, which turns the flow pattern.
 
@@ -76,28 +78,27 @@ class VentriclePainter:
         endocardium, epicardium, right = heart.surfaces(state, self._angular, z)
         below_base = coverage(z - np.float32(state.base), self._step)
         present = coverage(epicardium - 3.0, 6.0)
-        atrial = np.float32(1) - below_base
 
-        image = np.repeat(body[(slice(None), None, *self._window)], SAMPLES, axis=1)
+        image = np.repeat(self._around, SAMPLES, axis=1)
         wall = np.minimum(right - epicardium, RV_WALL) * np.float32(1.0)
         paint(image, coverage(right + wall + self._fat * present - distance, self._voxel), FAT)
         paint(image, coverage(right + wall - distance, self._voxel), MYOCARDIUM * 1.05)
         paint(image, coverage(right - distance, self._voxel), self._right_blood(right, epicardium))
         paint(image, coverage(epicardium - distance, self._voxel), self._muscle)
-        chamber = endocardium * below_base + np.maximum(epicardium - ATRIAL_WALL, 0) * atrial
-        paint(image, coverage(chamber - distance, self._voxel), self._left_blood(chamber, state, time, below_base))
-        out = body.copy()
+        paint(image, coverage(endocardium - distance, self._voxel), self._left_blood(endocardium, state, time))
+        paint(image, np.float32(1) - below_base, self._atria)
+        out = self._body.copy()
         out[(slice(None), *self._window)] = image.mean(axis=1)
         return out
 
-    def _left_blood(self, chamber: NDArray[Any], state: State, time: float, below_base: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _left_blood(self, chamber: NDArray[Any], state: State, time: float) -> NDArray[np.float32]:
         phase = 2 * np.pi * time
         flow = np.float32(np.cos(phase)) * self._coarse + np.float32(np.sin(phase)) * self._flow
         blood = np.broadcast_to(np.float32(BLOOD) * (1 + np.float32(0.07) * flow), chamber.shape).copy()
         # Trabeculae: a ragged rim of muscle on the inside of the cavity, denser towards the apex.
         s = (self._z - np.float32(state.base)) / np.float32(self._heart.cavity_length - state.base)
         rim = np.clip(1 - (chamber - self._distance) / (2.2 + 4.0 * np.clip(s, 0, 1)), 0, 1)
-        paint(blood, np.clip(rim * (0.25 + 0.8 * self._fine), 0, 0.8) * below_base, PAPILLARY)
+        paint(blood, np.clip(rim * (0.25 + 0.8 * self._fine), 0, 0.8), PAPILLARY)
         share = self._papillary_share(state, s)
         paint(blood, share, PAPILLARY)
         return blood
