@@ -34,7 +34,7 @@ ORDER = (
     ("indices",),
     ("metrics",),
     ("inference",),
-    ("evaluation", "quality"),
+    ("evaluation", "quality", "segmenting"),
     ("training",),
     ("reports", "benchmark"),
     ("cli",),
