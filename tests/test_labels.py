@@ -1,0 +1,54 @@
+"""Label schemes: no integer of a data set passes for another's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from shortaxis.errors import InputError
+from shortaxis.labels import ACDC, MNMS, SCHEMES, LabelScheme, Structure, scheme_named
+
+
+def test_acdc_counts_from_the_right_ventricle_and_mnms_from_the_left() -> None:
+    values = np.array([1, 2, 3])
+    assert ACDC.to_canonical(values).tolist() == [Structure.RV, Structure.MYO, Structure.LV]
+    assert MNMS.to_canonical(values).tolist() == [Structure.LV, Structure.MYO, Structure.RV]
+
+
+@given(arrays(np.uint8, (2, 3, 4), elements=st.integers(0, 3)), st.sampled_from(sorted(SCHEMES)))
+def test_from_canonical_undoes_to_canonical(values: np.ndarray, name: str) -> None:
+    scheme = SCHEMES[name]
+    back = scheme.from_canonical(scheme.to_canonical(values))
+    assert back.dtype == np.uint8
+    np.testing.assert_array_equal(back, values)
+
+
+def test_whole_numbers_stored_as_floats_are_taken() -> None:
+    assert ACDC.to_canonical(np.array([[0.0, 3.0]])).tolist() == [[0, 3]]
+
+
+@pytest.mark.parametrize("stray", [4, -1, 255, 0.5, np.nan])
+def test_a_value_outside_the_scheme_is_refused_by_file_value_and_scheme(stray: float) -> None:
+    with pytest.raises(
+        InputError, match=r"^patient001_gt\.nii\.gz: label values .* are not in the scheme 'acdc' \(0 BACKGROUND, 1 RV, 2 MYO, 3 LV\)"
+    ):
+        ACDC.to_canonical(np.array([0.0, 1.0, stray]), source="patient001_gt.nii.gz")
+
+
+def test_a_scheme_may_use_any_integers() -> None:
+    scheme = LabelScheme("sparse", {Structure.BACKGROUND: 0, Structure.RV: 100, Structure.MYO: 200, Structure.LV: 50})
+    assert scheme.to_canonical(np.array([200, 50, 100, 0])).tolist() == [2, 3, 1, 0]
+    assert scheme.from_canonical(np.array([2, 3, 1, 0])).tolist() == [200, 50, 100, 0]
+    assert scheme.describe() == "0 BACKGROUND, 50 LV, 100 RV, 200 MYO"
+
+
+def test_schemes_go_by_their_names() -> None:
+    assert scheme_named("mnms") is MNMS
+
+
+def test_an_unknown_scheme_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(InputError, match="no label scheme is called 'monai'; known are acdc, mnms"):
+        scheme_named("monai")
