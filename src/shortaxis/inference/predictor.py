@@ -31,6 +31,18 @@ _BACKGROUND_ONLY: Final = np.eye(N_CLASSES, dtype=np.float32)[Structure.BACKGROU
 _NOTHING: Final = np.empty(0, np.float32)
 
 
+class OnGrid(NamedTuple):
+    """Probabilities on the grid of the networks.
+
+    Attributes:
+        pooled: float32 (C, D, G, G).
+        members: float32 (N, C, D, G, G).
+    """
+
+    pooled: NDArray[np.float32]
+    members: NDArray[np.float32]
+
+
 class FramePrediction(NamedTuple):
     """What the ensemble says of one 3D frame, on the frame's own grid.
 
@@ -39,12 +51,14 @@ class FramePrediction(NamedTuple):
         probabilities: float32 (C, D, H, W), pooled.
         sigma: float32 (N, H, W), or None for a pooling rule without it.
         omega: float32 (N, H, W).
+        on_grid: What the networks said before it was brought to the frame's grid.
     """
 
     labels: NDArray[np.uint8]
     probabilities: NDArray[np.float32]
     sigma: NDArray[np.float32] | None
     omega: NDArray[np.float32]
+    on_grid: OnGrid
 
 
 class Model:
@@ -69,7 +83,7 @@ class Model:
         keep_probabilities: bool = False,
         keep_uncertainty: bool = True,
         clean: bool = True,
-        on_phase: Callable[[int], None] | None = None,
+        on_phase: Callable[[int, FramePrediction], None] | None = None,
     ) -> Segmentation:
         """Segment every phase of a study.
 
@@ -78,7 +92,7 @@ class Model:
             keep_probabilities: Keep the pooled probabilities, 16 bytes a voxel.
             keep_uncertainty: Keep σ and ω̄.
             clean: Keep the largest connected part of each structure only.
-            on_phase: Called with the index of each phase when it is done.
+            on_phase: Called with the index of each phase and all that was said of it, when it is done.
 
         Returns:
             Labels, and what was asked to be kept, on the study's own grid.
@@ -94,9 +108,10 @@ class Model:
             labels[phase] = result.labels
             if keep_probabilities or keep_uncertainty:
                 # Not a view of nothing: that would keep the whole array in memory.
-                frames.append(result if keep_probabilities else result._replace(probabilities=_NOTHING))
+                kept = result._replace(on_grid=OnGrid(_NOTHING, _NOTHING))
+                frames.append(kept if keep_probabilities else kept._replace(probabilities=_NOTHING))
             if on_phase is not None:
-                on_phase(phase)
+                on_phase(phase, result)
         sigmas = [frame.sigma for frame in frames if frame.sigma is not None] if keep_uncertainty else []
         return Segmentation(
             study,
@@ -126,6 +141,7 @@ class Model:
             probabilities,
             None if output.sigma is None else self.grid.restore(output.sigma[:, 0].cpu().numpy(), shape, spacing),
             self.grid.restore(output.omega[:, 0].cpu().numpy(), shape, spacing),
+            OnGrid(pooled, output.members.transpose(1, 2).cpu().numpy()),
         )
 
     @torch.inference_mode()

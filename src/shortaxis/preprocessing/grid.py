@@ -59,6 +59,10 @@ class PhysicalGrid:
         steps = tuple(mm / self.spacing_mm for mm in spacing)
         return _apply(values, shape, steps)
 
+    def pixel_mm(self, shape: tuple[int, int], spacing: tuple[float, float]) -> tuple[float, float]:  # noqa: ARG002
+        """Edges of a grid pixel in mm, (y, x), for an image of `shape` and `spacing`."""
+        return self.spacing_mm, self.spacing_mm
+
     def covers(self, shape: tuple[int, int], spacing: tuple[float, float]) -> NDArray[np.bool_]:
         """Which pixels of an image lie on the grid, bool (H, W); at the others `restore` only repeats the edge."""
         reach = self.size * self.spacing_mm / 2
@@ -89,6 +93,10 @@ class StretchedGrid:
         """Bring values on the grid (..., size, size) back to an image of `shape`; the spacing is ignored."""
         steps = tuple(self.size / length for length in shape)
         return _apply(values, shape, steps)
+
+    def pixel_mm(self, shape: tuple[int, int], spacing: tuple[float, float]) -> tuple[float, float]:
+        """Edges of a grid pixel in mm, (y, x), for an image of `shape` and `spacing`."""
+        return shape[0] * spacing[0] / self.size, shape[1] * spacing[1] / self.size
 
     def covers(self, shape: tuple[int, int], spacing: tuple[float, float]) -> NDArray[np.bool_]:  # noqa: ARG002
         """Which pixels of an image lie on the grid, bool (H, W): all of them."""

@@ -15,9 +15,9 @@ from shortaxis.io import read, refuse_constant, write_like
 from shortaxis.io.atomic import write_json
 from shortaxis.io.nifti_maps import write_maps
 from shortaxis.io.staging import staged
-from shortaxis.labels import ACDC, LabelScheme
 from shortaxis.segmenting.findings import Findings
-from shortaxis.segmenting.plan import MANIFEST, PlannedImage, PlannedStudy
+from shortaxis.segmenting.plan import MANIFEST, PlannedImage, PlannedStudy, plan_studies, refuse_collisions
+from shortaxis.segmenting.wishes import Wishes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,40 +28,10 @@ if TYPE_CHECKING:
     from shortaxis.inference import Model
     from shortaxis.study import Segmentation, Study
 
-    OnProgress = Callable[[float, str], None]
+    OnProgress = Callable[[float, int, str], None]
 
 SCHEMA_VERSION: Final = 1
 """Version of `segment.json`; it rises when a reader of the old one would break."""
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What to write, and how.
-
-    Attributes:
-        scheme: Integers of the labels.
-        probabilities: Write the pooled probabilities.
-        uncertainty: Write σ and ω̄.
-        clean: Keep the largest connected part of each structure only.
-        end_diastole: ED frame of plain files, counted from 1, or None where it is not known.
-        end_systole: ES frame of plain files, counted from 1, or None.
-    """
-
-    scheme: LabelScheme = ACDC
-    probabilities: bool = False
-    uncertainty: bool = False
-    clean: bool = True
-    end_diastole: int | None = None
-    end_systole: int | None = None
-
-    def __post_init__(self) -> None:
-        for option, frame in (("--ed", self.end_diastole), ("--es", self.end_systole)):
-            if frame is not None and frame < 1:
-                msg = f"{option} {frame}: frames are counted from 1; give the number of a frame"
-                raise InputError(msg)
-        if self.end_diastole is not None and self.end_diastole == self.end_systole:
-            msg = f"--ed and --es are both {self.end_diastole}; give two different frames"
-            raise InputError(msg)
 
 
 @dataclass
@@ -77,16 +47,75 @@ class Outcome:
     failures: list[InputError] = field(default_factory=list)
 
 
+def segment_inputs(
+    inputs: Sequence[Path | str],
+    out: Path | str,
+    *,
+    model: Path | str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    cine: bool = False,
+    wishes: Wishes | None = None,
+    on_progress: OnProgress = lambda _done, _total, _name: None,
+) -> Outcome:
+    """Segment files and folders, and write labels, indices and a manifest of the run: what `shortaxis segment` does.
+
+    Args:
+        inputs: Files and folders; see `shortaxis.segmenting.plan`.
+        out: The output folder.
+        model: A model file; None is the released model.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        threads: CPU threads; None leaves it to torch (`OMP_NUM_THREADS`, or all cores).
+        cine: Segment the cines of ACDC patients besides the frames.
+        wishes: What to write.
+        on_progress: Called with the number of images done, in fractions, the number of all, and the name of the study at work.
+
+    Returns:
+        The outcome. When no study could be segmented nothing is written.
+
+    Raises:
+        InputError: Two outputs or an output and an input are one file; the model or the device is unfit; or `out` cannot be written (studies
+            that were finished before stay).
+    """
+    out, wishes = Path(out), wishes or Wishes()
+    studies = plan_studies(inputs, cine=cine)
+    wishes.refuse_misuse(studies)
+    refuse_collisions(studies, out)
+    problems = [study.problem for study in studies if study.problem is not None]
+    if len(problems) == len(studies):
+        return Outcome({}, problems)
+    loaded, provenance = _open_model(model, device, threads)
+    total = sum(len(study.images) for study in studies)
+    return segment_studies(
+        studies, out, loaded, provenance=provenance, wishes=wishes, on_progress=lambda done, name: on_progress(done, total, name)
+    )
+
+
+def _open_model(path: Path | str | None, device: str, threads: int | None) -> tuple[Model, dict[str, str]]:
+    # Only now, since torch takes seconds to import: a misspelt path is told at once.
+    import torch  # noqa: PLC0415
+
+    from shortaxis.ensemble.model_file import file_sha256  # noqa: PLC0415
+    from shortaxis.inference import load_model, released_model_path  # noqa: PLC0415
+    from shortaxis.training.processes import choose_device  # noqa: PLC0415
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    path = released_model_path() if path is None else Path(path)
+    model = load_model(path, choose_device(device))
+    return model, {"name": model.spec.name, "sha256": file_sha256(path)}
+
+
 def segment_studies(
     studies: Sequence[PlannedStudy],
-    out: Path | str,
+    out: Path,
     model: Model,
     *,
     provenance: dict[str, str],
-    wishes: Wishes | None = None,
-    on_progress: OnProgress = lambda _share, _name: None,
+    wishes: Wishes,
+    on_progress: Callable[[float, str], None],
 ) -> Outcome:
-    """Segment every study that is fit, and write what was found with a manifest of the run.
+    """Segment every planned study that is fit, and write what was found with a manifest of the run.
 
     Args:
         studies: What `plan_studies` found; see `refuse_collisions`.
@@ -102,7 +131,6 @@ def segment_studies(
     Raises:
         InputError: `out` cannot be written; studies that were finished before stay.
     """
-    out, wishes = Path(out), wishes or Wishes()
     begun = time.perf_counter()
     rows: list[dict[str, Any]] = []
     failures: list[InputError] = []
@@ -187,7 +215,7 @@ def _segment_image(image: PlannedImage, model: Model, wishes: Wishes, on_share: 
         keep_probabilities=wishes.probabilities,
         keep_uncertainty=wishes.uncertainty,
         clean=wishes.clean,
-        on_phase=lambda phase: on_share((phase + 1) / study.n_phases),
+        on_phase=lambda phase, _: on_share((phase + 1) / study.n_phases),
     )
 
 

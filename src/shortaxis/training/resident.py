@@ -10,7 +10,7 @@ import torch
 
 from shortaxis.errors import InputError
 from shortaxis.labels import Structure
-from shortaxis.preprocessing import Grid, PhysicalGrid, normalise
+from shortaxis.preprocessing import Grid, normalise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,10 +73,9 @@ def frame_on_grid(frame: Frame, grid: Grid) -> tuple[NDArray[np.float32], NDArra
 
 
 def _pixel_mm(frame: Frame, grid: Grid) -> float:
-    if isinstance(grid, PhysicalGrid):
-        return grid.spacing_mm
     _, height, width = frame.image.shape
-    return float(frame.spacing[1] * height + frame.spacing[2] * width) / 2 / grid.size
+    y, x = grid.pixel_mm((height, width), (frame.spacing[1], frame.spacing[2]))
+    return (y + x) / 2
 
 
 def _heart_centre(labels: NDArray[np.uint8]) -> NDArray[np.float64]:

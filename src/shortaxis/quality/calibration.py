@@ -1,0 +1,246 @@
+"""Making the trust model and the intervals from held-out patients, and telling honestly how good they are.
+
+Everything that is reported is cross-validated by patient: no slice is judged by a model that saw its patient.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit
+from scipy.stats import rankdata
+
+from shortaxis.errors import InputError
+from shortaxis.indices import ventricular_indices
+from shortaxis.io.atomic import write_json
+from shortaxis.labels import FOREGROUND
+from shortaxis.metrics.end_coefficient import end_slices
+from shortaxis.metrics.overlap import dsc_of_confusion, slice_confusion
+from shortaxis.quality.conformal import conformal_half_width, leave_one_out_coverage
+from shortaxis.quality.features import FEATURES, slice_features
+from shortaxis.quality.trust import POOR_DSC, TrustModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from shortaxis.datasets.dataset import Dataset
+    from shortaxis.inference import Model
+    from shortaxis.study import Frame
+
+VERY_POOR_DSC: Final = 0.7
+FLAGGED_GOOD: Final = 0.2
+INDICES: Final = ("lv_edv", "lv_esv", "lv_ef", "lv_mass", "rv_edv", "rv_esv", "rv_ef")
+LEVEL: Final = 0.9
+_RIDGE: Final = 1.0
+_FORMAT: Final = 1
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What belongs to one model file.
+
+    Attributes:
+        model_sha256: Of the model file that it was made for.
+        trust: The trust model.
+        half_widths: Half-width of the 90 % interval of each index, in the index's own unit.
+        level: Coverage of the intervals.
+    """
+
+    model_sha256: str
+    trust: TrustModel
+    half_widths: dict[str, float]
+    level: float = LEVEL
+
+    def save(self, path: Path) -> None:
+        """Write as JSON, whole or not at all."""
+        write_json(path, {"format": _FORMAT, **asdict(self)})
+
+
+def load_calibration(path: Path) -> Calibration:
+    """Read a calibration.
+
+    Raises:
+        InputError: The file is missing or damaged.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        version = content.pop("format")
+        trust: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in content.pop("trust").items()}
+        calibration = Calibration(trust=TrustModel(**trust), **content)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        msg = f"{path}: not a calibration, or damaged ({error}); make it again with `shortaxis calibrate`"
+        raise InputError(msg) from error
+    if version != _FORMAT:
+        msg = f"{path}: this calibration is of another format; make it again with `shortaxis calibrate`"
+        raise InputError(msg)
+    return calibration
+
+
+@dataclass(frozen=True, eq=False)
+class SliceTable:
+    """All slices of the held-out patients.
+
+    Attributes:
+        signs: float64 (S, F), in the order of `FEATURES`.
+        dsc: float64 (S,), mean DSC of the structures that either side shows; 1 where neither shows any.
+        end: bool (S,), whether the slice is among the first two or last two.
+        patient: (S,) names.
+    """
+
+    signs: NDArray[np.float64]
+    dsc: NDArray[np.float64]
+    end: NDArray[np.bool_]
+    patient: NDArray[np.str_]
+
+
+def calibrate(model: Model, dataset: Dataset, model_sha256: str, on_frame: Callable[[int], None] | None = None) -> Calibration:
+    """Make a calibration from patients that the model was not trained on.
+
+    Args:
+        model: The model.
+        dataset: Held-out patients with labels.
+        model_sha256: Of the model's file.
+        on_frame: Called with the number of frames done.
+
+    Raises:
+        InputError: There are too few patients, or no slice is poor, or all are.
+    """
+    rows: list[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_], str]] = []
+    phases: dict[str, dict[str, tuple[Frame, NDArray[np.uint8]]]] = {}
+    for done, frame in enumerate(dataset, start=1):
+        plane = (frame.spacing[1], frame.spacing[2])
+        predicted = model.segment_frame(frame.image, plane)
+        signs = slice_features(*predicted.on_grid, model.grid.pixel_mm((frame.image.shape[1], frame.image.shape[2]), plane))
+        ends = np.zeros(len(frame.labels), bool)
+        ends[list(end_slices(len(ends)))] = True
+        rows.append((np.stack([signs[name] for name in FEATURES], axis=1), slice_dsc(frame.labels, predicted.labels), ends, frame.patient))
+        if frame.phase is not None:
+            phases.setdefault(frame.patient, {})[frame.phase] = (frame, predicted.labels)
+        if on_frame is not None:
+            on_frame(done)
+    table = SliceTable(
+        np.concatenate([row[0] for row in rows]),
+        np.concatenate([row[1] for row in rows]),
+        np.concatenate([row[2] for row in rows]),
+        np.repeat([row[3] for row in rows], [len(row[1]) for row in rows]),
+    )
+    true, predicted_indices = _index_pairs(phases)
+    half_widths = {name: conformal_half_width(true[name], predicted_indices[name], LEVEL) for name in INDICES}
+    coverage = {name: leave_one_out_coverage(true[name], predicted_indices[name], LEVEL) for name in INDICES}
+    trust = fit_trust(table, {"patients": list(dataset.patients), "data": dataset.name, "interval_coverage": coverage})
+    return Calibration(model_sha256, trust, half_widths)
+
+
+def slice_dsc(truth: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Mean DSC of each slice over the structures that either side shows, float64 (D,); 1 where neither shows any."""
+    scores = dsc_of_confusion(slice_confusion(truth, prediction))[:, list(FOREGROUND)]
+    shown = ~np.isnan(scores)
+    mean = np.where(shown, scores, 0).sum(axis=1) / np.maximum(shown.sum(axis=1), 1)
+    return np.where(shown.any(axis=1), mean, 1.0)
+
+
+def fit_trust(table: SliceTable, provenance: dict[str, Any]) -> TrustModel:
+    """Fit the trust model on all slices; the threshold and the figures in its provenance come from leaving one patient out.
+
+    The threshold flags at most a fifth of the good end slices.
+
+    Raises:
+        InputError: There are fewer than two patients, or no slice is poor, or none is good.
+    """
+    poor = table.dsc < POOR_DSC
+    patients = np.unique(table.patient)
+    if len(patients) < 2 or not poor.any() or poor.all():
+        msg = f"calibration needs two patients or more with good and with poor slices, not {len(patients)} with {int(poor.sum())} poor ones"
+        raise InputError(msg)
+    unseen = np.empty(len(poor))
+    for patient in patients:
+        out = table.patient == patient
+        unseen[out] = _predict(_fit(table.signs[~out], poor[~out]), table.signs[out])
+    ends = table.end
+    threshold = float(np.quantile(unseen[ends & ~poor], 1 - FLAGGED_GOOD))
+    mean, scale, weights = _fit(table.signs, poor)
+    flagged = unseen >= threshold
+    figures = {
+        "slices": len(poor),
+        "end_slices": int(ends.sum()),
+        "poor_end_slices": int((ends & poor).sum()),
+        "auroc_all_slices": auroc(unseen, poor),
+        "auroc_end_slices": auroc(unseen[ends], poor[ends]),
+        "caught_dsc_below_0.7": _share(flagged[ends & (table.dsc < VERY_POOR_DSC)]),
+        "caught_dsc_below_0.8": _share(flagged[ends & poor]),
+        "flagged_good": _share(flagged[ends & ~poor]),
+        "precision": _share(poor[ends & flagged]),
+    }
+    return TrustModel(
+        features=tuple(FEATURES),
+        mean=tuple(mean.tolist()),
+        scale=tuple(scale.tolist()),
+        coefficients=tuple(weights[:-1].tolist()),
+        intercept=float(weights[-1]),
+        threshold=threshold,
+        usual=tuple(np.quantile(table.signs[~poor], 0.95, axis=0).tolist()),
+        provenance=provenance | figures,
+    )
+
+
+def auroc(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> float | None:
+    """Area under the ROC curve: the probability that a positive scores above a negative (Mann and Whitney); None without one of each."""
+    n, m = int(positive.sum()), int((~positive).sum())
+    if not n or not m:
+        return None
+    return float((rankdata(score)[positive].sum() - n * (n + 1) / 2) / (n * m))
+
+
+_Fitted = tuple["NDArray[np.float64]", "NDArray[np.float64]", "NDArray[np.float64]"]
+
+
+def _fit(signs: NDArray[np.float64], poor: NDArray[np.bool_]) -> _Fitted:
+    """Logistic regression with a ridge penalty on the standardised signs; the intercept, last of the weights, is not penalised."""
+    mean, scale = signs.mean(axis=0), signs.std(axis=0)
+    scale = np.where(scale > 0, scale, 1.0)
+    x = np.column_stack([(signs - mean) / scale, np.ones(len(signs))])
+    penalty = np.append(np.full(signs.shape[1], _RIDGE), 0.0)
+
+    def objective(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        z = x @ weights
+        value = np.logaddexp(0, z).sum() - z[poor].sum() + (penalty * weights**2).sum() / 2
+        return float(value), x.T @ (expit(z) - poor) + penalty * weights
+
+    result = minimize(objective, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B")
+    return mean, scale, np.asarray(result.x, np.float64)
+
+
+def _predict(fitted: _Fitted, signs: NDArray[np.float64]) -> NDArray[np.float64]:
+    mean, scale, weights = fitted
+    return np.asarray(expit((signs - mean) / scale @ weights[:-1] + weights[-1]), np.float64)
+
+
+def _share(flags: NDArray[np.bool_]) -> float | None:
+    return float(flags.mean()) if flags.size else None
+
+
+def _index_pairs(phases: dict[str, dict[str, tuple[Frame, NDArray[np.uint8]]]]) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """True and predicted value of every index for every patient with ED and ES."""
+    true: dict[str, list[float]] = {name: [] for name in INDICES}
+    predicted: dict[str, list[float]] = {name: [] for name in INDICES}
+    for frames in phases.values():
+        if not {"ED", "ES"} <= frames.keys():
+            continue
+        (ed, ed_labels), (es, es_labels) = frames["ED"], frames["ES"]
+        truth = ventricular_indices(ed.labels, es.labels, ed.spacing, es.spacing)
+        mine = ventricular_indices(ed_labels, es_labels, ed.spacing, es.spacing)
+        for name in INDICES:
+            true[name].append(_value(truth[name].value))
+            predicted[name].append(_value(mine[name].value))
+    return true, predicted
+
+
+def _value(value: float | None) -> float:
+    return np.nan if value is None else value
