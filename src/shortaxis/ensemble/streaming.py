@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class EnsembleOutput(NamedTuple):
-    """What an ensemble says of a batch.
+    """What an ensemble says of a batch; float32 also under autocast, and float64 of networks in float64.
 
     Attributes:
-        probabilities: float32 (B, C, H, W), pooled.
-        members: float32 (N, B, C, H, W), each member's probabilities ŷ_i.
-        sigma: float32 (N, F, H, W), or None for a rule without it.
-        omega: float32 (N, F, H, W).
+        probabilities: (B, C, H, W), pooled.
+        members: (N, B, C, H, W), each member's probabilities ŷ_i.
+        sigma: (N, F, H, W), or None for a rule without it.
+        omega: (N, F, H, W).
     """
 
     probabilities: Tensor
@@ -82,7 +82,7 @@ class StreamingEnsemble(nn.Module):
         """
         for index, member in enumerate(self.members):
             _check_size(member, index, slices)
-        probabilities = [torch.softmax(member(slices).float(), dim=1) for member in self.members]
+        probabilities = [_probabilities(member, slices) for member in self.members]
         if len({member.shape for member in probabilities}) > 1:
             msg = f"the members must give logits of one shape, not {', '.join(str(tuple(member.shape)) for member in probabilities)}"
             raise InputError(msg)
@@ -98,6 +98,12 @@ class StreamingEnsemble(nn.Module):
         with nullcontext() if members.is_meta else torch.autocast(members.device.type, enabled=False):
             pooled = self.pooling(members, averaging_matrix(frame_of_slice, n_frames, valid), frame_of_slice)
         return EnsembleOutput(pooled.probabilities, members, pooled.sigma, pooled.omega)
+
+
+def _probabilities(member: nn.Module, slices: Tensor) -> Tensor:
+    """Softmax of the logits, in float32 at least."""
+    logits: Tensor = member(slices)
+    return torch.softmax(logits, dim=1, dtype=torch.promote_types(logits.dtype, torch.float32))
 
 
 def _check_size(member: nn.Module, index: int, slices: Tensor) -> None:
