@@ -8,15 +8,17 @@ anything). Commands of other programs are not run. The invisible comment `<!--- 
 from __future__ import annotations
 
 import doctest
+import io
 import os
 import shlex
 import tempfile
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest import mock
 
 from sybil import Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
-from typer.testing import CliRunner
 
 if TYPE_CHECKING:
     from sybil import Example
@@ -26,20 +28,31 @@ MATCH = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 def run_console(example: Example) -> str | None:
     """Run the `$ shortaxis` lines of a block; return what differs from the output shown, or None."""
-    from shortaxis.cli import app  # noqa: PLC0415 (only when a page is run: it is not needed to collect the tests)
-
     text = str(example.parsed).replace("\\\n", " ")
     for block in text.split("$ ")[1:]:
         line, _, shown = block.partition("\n")
-        program, *arguments = shlex.split(line, comments=True)
-        if program != "shortaxis":
+        words = shlex.split(line, comments=True)
+        if words[0] != "shortaxis":
             continue
-        result = CliRunner().invoke(app, arguments)
-        if result.exit_code != 0:
-            return f"`{line}` left with exit code {result.exit_code}:\n{result.output}{result.exception or ''}"
-        if shown.strip() and not doctest.OutputChecker().check_output(shown.strip() + "\n", result.output.strip() + "\n", MATCH):
-            return f"`{line}` printed\n{result.output}\nbut the page shows\n{shown}"
+        code, output = run_shortaxis(words)
+        if code:
+            return f"`{line}` left with exit code {code}:\n{output}"
+        if shown.strip() and not doctest.OutputChecker().check_output(shown.strip() + "\n", output.strip() + "\n", MATCH):
+            return f"`{line}` printed\n{output}\nbut the page shows\n{shown}"
     return None
+
+
+def run_shortaxis(words: list[str]) -> tuple[object, str]:
+    """Run a command line as the installed script does; return its exit code and what it printed."""
+    from shortaxis.cli import main  # noqa: PLC0415 (only when a page is run: it is not needed to collect the tests)
+
+    output = io.StringIO()
+    with mock.patch("sys.argv", words), redirect_stdout(output), redirect_stderr(output):
+        try:
+            code: object = main()
+        except SystemExit as left:
+            code = left.code
+    return code, output.getvalue()
 
 
 def enter_folder(namespace: dict[str, object]) -> None:
