@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from shortaxis.segmenting.plan import MANIFEST, PlannedImage, PlannedStudy, plan_studies, refuse_collisions
+from shortaxis.segmenting.plan import PlannedImage, PlannedStudy, plan_studies, refuse_collisions
+from shortaxis.segmenting.run import Outcome, segment_inputs
+from shortaxis.segmenting.wishes import Wishes
 
-__all__ = ["MANIFEST", "PlannedImage", "PlannedStudy", "plan_studies", "refuse_collisions"]
+__all__ = ["Outcome", "PlannedImage", "PlannedStudy", "Wishes", "plan_studies", "refuse_collisions", "segment_inputs"]
