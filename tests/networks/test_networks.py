@@ -125,5 +125,6 @@ def test_unknown_network_is_refused_with_the_known_ones() -> None:
     ],
 )
 def test_option_that_does_not_fit_is_refused_by_the_network_s_name(name: str, options: dict) -> None:
-    with pytest.raises(InputError, match=name):
+    with pytest.raises(InputError, match=name) as caught:
         build_network(name, **options)
+    assert "\n" not in str(caught.value)

@@ -38,7 +38,8 @@ def build_network(name: str, **options: Any) -> nn.Module:
     except InputError:
         raise
     except (TypeError, ValueError, RuntimeError, OverflowError, AttributeError) as error:
-        msg = f"network '{name}' does not take the options {options}: {error}"
+        reason = str(error).partition("\n")[0]  # torch adds a trace of its own from the second line on
+        msg = f"network '{name}' does not take the options {options}: {reason}"
         raise InputError(msg) from error
 
 
