@@ -34,9 +34,11 @@ ORDER = (
     ("indices",),
     ("metrics",),
     ("inference",),
-    ("evaluation", "quality", "segmenting"),
+    ("evaluation", "quality"),
     ("training",),
-    ("reports", "benchmark"),
+    ("reports",),
+    ("segmenting",),
+    ("benchmark", "demo"),
     ("cli",),
     ("__main__",),
 )

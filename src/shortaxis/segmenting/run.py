@@ -16,6 +16,7 @@ from shortaxis.io.atomic import write_json
 from shortaxis.io.nifti_maps import write_maps
 from shortaxis.io.staging import staged
 from shortaxis.segmenting.findings import Findings
+from shortaxis.segmenting.opening import open_model
 from shortaxis.segmenting.plan import MANIFEST, PlannedImage, PlannedStudy, plan_studies, refuse_collisions
 from shortaxis.segmenting.wishes import Wishes
 
@@ -74,8 +75,8 @@ def segment_inputs(
         The outcome. When no study could be segmented nothing is written.
 
     Raises:
-        InputError: Two outputs or an output and an input are one file; the model or the device is unfit; or `out` cannot be written (studies
-            that were finished before stay).
+        InputError: Two outputs, or an output and an input, are one file; the model or the device is unfit; or `out` cannot be written
+            (studies that were finished before stay).
     """
     out, wishes = Path(out), wishes or Wishes()
     studies = plan_studies(inputs, cine=cine)
@@ -84,26 +85,11 @@ def segment_inputs(
     problems = [study.problem for study in studies if study.problem is not None]
     if len(problems) == len(studies):
         return Outcome({}, problems)
-    loaded, provenance = _open_model(model, device, threads)
+    loaded, provenance = open_model(model, device, threads)
     total = sum(len(study.images) for study in studies)
     return segment_studies(
         studies, out, loaded, provenance=provenance, wishes=wishes, on_progress=lambda done, name: on_progress(done, total, name)
     )
-
-
-def _open_model(path: Path | str | None, device: str, threads: int | None) -> tuple[Model, dict[str, str]]:
-    # Only now, since torch takes seconds to import: a misspelt path is told at once.
-    import torch  # noqa: PLC0415
-
-    from shortaxis.ensemble.model_file import file_sha256  # noqa: PLC0415
-    from shortaxis.inference import load_model, released_model_path  # noqa: PLC0415
-    from shortaxis.training.processes import choose_device  # noqa: PLC0415
-
-    if threads is not None:
-        torch.set_num_threads(threads)
-    path = released_model_path() if path is None else Path(path)
-    model = load_model(path, choose_device(device))
-    return model, {"name": model.spec.name, "sha256": file_sha256(path)}
 
 
 def segment_studies(

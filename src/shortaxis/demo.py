@@ -1,0 +1,164 @@
+"""The demonstration: a virtual patient is scanned, segmented and measured, and everything is held against the truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from shortaxis.errors import InputError
+from shortaxis.evaluation import Evaluation, evaluate_cases
+from shortaxis.indices.volumes import indices
+from shortaxis.io import read, write_like
+from shortaxis.io.atomic import write_json
+from shortaxis.io.staging import staged
+from shortaxis.metrics.case import Case
+from shortaxis.phantom import GROUPS, Phantom, make_phantom
+from shortaxis.reports.picture import save_picture
+from shortaxis.segmenting.findings import Findings
+from shortaxis.segmenting.opening import open_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shortaxis.inference import Model
+    from shortaxis.study import Segmentation
+
+N_PHASES: Final = 12
+"""Phases of the demonstration's heartbeat: enough to see it move, few enough for a laptop."""
+
+_TRUTHS: Final = {
+    "lv_edv": "edv",
+    "lv_esv": "esv",
+    "lv_ef": "ef",
+    "lv_mass": "lv_mass",
+    "rv_edv": "rv_edv",
+    "rv_esv": "rv_esv",
+    "rv_ef": "rv_ef",
+}
+"""For each index the attribute of the phantom's `Truth` that it should equal."""
+
+
+@dataclass(frozen=True, eq=False)
+class Demonstration:
+    """What a demonstration found.
+
+    Attributes:
+        name: Of the virtual patient.
+        measured: For each index its name, unit, the value measured from the labels (None where it has none), and the analytic value.
+        evaluation: The labels of ED and ES scored against the exact masks.
+        out: Where everything lies.
+        end_diastole: Number of the ED frame, counted from 1.
+        end_systole: Number of the ES frame, counted from 1.
+    """
+
+    name: str
+    measured: list[dict[str, Any]]
+    evaluation: Evaluation
+    out: Path
+    end_diastole: int
+    end_systole: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form."""
+        return {
+            "study": self.name,
+            "out": str(self.out),
+            "end_diastole": self.end_diastole,
+            "end_systole": self.end_systole,
+            "measured": self.measured,
+            "evaluation": self.evaluation.to_dict(),
+        }
+
+
+def run_demo(
+    out: Path | str,
+    *,
+    group: str = "NOR",
+    seed: int = 0,
+    model: Path | str | None = None,
+    device: str = "auto",
+    on_progress: Callable[[float, float, str], None] = lambda _done, _total, _what: None,
+) -> Demonstration:
+    """Make a phantom study, segment it, and leave everything in a folder.
+
+    Args:
+        out: The folder for `study.nii.gz` (the cine), `truth.nii.gz` (exact masks), `labels.nii.gz`, `indices.json`, `evaluation.json` and
+            `picture.png`; they appear together or not at all.
+        group: Diagnostic group of the virtual patient.
+        seed: Chooses the patient.
+        model: A model file; None is the released model.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        on_progress: Called with the phases done, the phases of the whole, and what is being done.
+
+    Returns:
+        What was found.
+
+    Raises:
+        InputError: The group, the model or the device is unfit, or `out` cannot be written.
+    """
+    out = Path(out)
+    if group not in GROUPS:
+        msg = f"--group {group}: no phantom group is called so; known are {', '.join(GROUPS)}"
+        raise InputError(msg)
+    loaded, provenance = open_model(model, device)
+    on_progress(0, N_PHASES, "rendering")
+    phantom = make_phantom(seed, group=group, n_phases=N_PHASES)
+    with staged(out) as stage:
+        segmentation = _segment(phantom, stage, loaded, lambda phase: on_progress(phase + 1, N_PHASES, "segmenting"))
+        study = segmentation.study
+        name = str(study.subject.identifier)
+        write_like(segmentation.labels, study, stage / "labels.nii.gz")
+        findings = Findings(name)
+        findings.add(segmentation, "study.nii.gz")
+        write_json(stage / "indices.json", findings.to_dict(provenance))
+        evaluation = evaluate_cases(_cases(phantom, segmentation))
+        write_json(stage / "evaluation.json", evaluation.to_dict())
+        save_picture(
+            segmentation,
+            stage / "picture.png",
+            title=f"Virtual patient, group {group}, seed {seed}",
+            remark=f"Phantom, not a patient. Segmented by {loaded.spec.name}; slice numbers above, contours as labelled, nothing smoothed.",
+        )
+    measured = [_compare(index_name, segmentation, phantom) for index_name in _TRUTHS]
+    return Demonstration(name, measured, evaluation, out, (study.end_diastole or 0) + 1, (study.end_systole or 0) + 1)
+
+
+def _segment(phantom: Phantom, stage: Path, model: Model, on_phase: Callable[[int], None]) -> Segmentation:
+    """Segment what a user would have: the file, not the array in memory."""
+    truth = phantom.study
+    write_like(truth.pixels, truth, stage / "study.nii.gz", dtype=np.float32)
+    write_like(phantom.labels, truth, stage / "truth.nii.gz")
+    study = read(stage / "study.nii.gz")
+    study = replace(study, end_diastole=truth.end_diastole, end_systole=truth.end_systole, subject=truth.subject)
+    return model.segment(study, keep_uncertainty=False, on_phase=lambda phase, _: on_phase(phase))
+
+
+def _cases(phantom: Phantom, segmentation: Segmentation) -> list[Case]:
+    study = segmentation.study
+    name = str(study.subject.identifier)
+    return [
+        Case(
+            name=f"{name}_{phase}",
+            patient=name,
+            phase=phase,
+            group=study.subject.group,
+            truth=phantom.labels[index],
+            prediction=segmentation.labels[index],
+            spacing=study.spacing,
+        )
+        for phase, index in (("ED", study.end_diastole), ("ES", study.end_systole))
+        if index is not None
+    ]
+
+
+def _compare(name: str, segmentation: Segmentation, phantom: Phantom) -> dict[str, Any]:
+    index = indices(segmentation)[name]
+    return {
+        "index": name,
+        "unit": index.unit,
+        "measured": None if index.value is None else round(index.value, 2),
+        "analytic": round(float(getattr(phantom.truth, _TRUTHS[name])), 2),
+    }

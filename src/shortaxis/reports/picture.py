@@ -1,0 +1,157 @@
+"""One page that shows a segmented study: slices across, end-diastole above end-systole, contours on the images, indices below.
+
+Contours are drawn where labels change, on the image's own pixels; nothing is smoothed. The colours are vermilion, yellow and sky blue of
+Okabe and Ito (Color Universal Design, 2008), which stay apart for every kind of colour vision and on every grey.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from shortaxis.indices.volumes import indices
+from shortaxis.io.atomic import atomic_path
+from shortaxis.labels import Structure
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    from shortaxis.indices.volumes import Index
+    from shortaxis.study import Segmentation
+
+OUTLINES: Final = (
+    ("RV cavity", (Structure.RV,), "#56B4E9"),
+    ("Epicardium", (Structure.MYO, Structure.LV), "#F0E442"),
+    ("LV cavity", (Structure.LV,), "#D55E00"),
+)
+"""Name, structures inside, and colour of each contour; the epicardium encloses wall and cavity."""
+
+MOST_SLICES: Final = 6
+MARGIN_MM: Final = 18.0
+_PANEL_INCHES: Final = 2.0
+_WINDOW: Final = (1.0, 99.5)
+_TEXT: Final = "#e8e8e8"
+_FAINT: Final = "#9a9a9a"
+
+
+def save_picture(segmentation: Segmentation, path: Path | str, *, title: str = "", remark: str = "") -> None:
+    """Write the picture of a study.
+
+    Args:
+        segmentation: Labels of a study; its ED and ES phases are shown, or its first phase where neither is known.
+        path: The `.png` file, written whole or not at all.
+        title: Stands above, such as the study's name.
+        remark: Stands below the indices.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    study = segmentation.study
+    named = {"ED": study.end_diastole, "ES": study.end_systole}
+    phases = {name: index for name, index in named.items() if index is not None} or {"frame 1": 0}
+    slices = _choose_slices(segmentation.labels[list(phases.values())])
+    rows, columns = _window(segmentation)
+    _, y, x = study.spacing
+    aspect = (rows.stop - rows.start) * y / ((columns.stop - columns.start) * x)
+    width = _PANEL_INCHES * max(len(slices), 4)
+    height = _PANEL_INCHES * aspect * len(phases) * len(slices) / max(len(slices), 4)
+    top, bottom = 0.55, 0.85
+    figure = Figure(figsize=(width, height + top + bottom), facecolor="black")
+    FigureCanvasAgg(figure)
+    total = height + top + bottom
+    grid = figure.add_gridspec(
+        len(phases), len(slices), left=0.03, right=0.997, top=1 - top / total, bottom=bottom / total, wspace=0.02, hspace=0.02
+    )
+    for row, (name, phase) in enumerate(phases.items()):
+        image = study.pixels[phase][:, rows, columns]
+        low, high = np.percentile(image, _WINDOW)
+        for column, depth in enumerate(slices):
+            axes = figure.add_subplot(grid[row, column])
+            axes.imshow(image[depth], cmap="gray", vmin=low, vmax=high, aspect=y / x, interpolation="bilinear")
+            _outline(axes, segmentation.labels[phase, depth, rows, columns])
+            _strip(axes)
+            if row == 0:
+                axes.set_title(f"{depth + 1}/{study.n_slices}", fontsize=7, color=_FAINT, pad=3)
+            if column == 0:
+                axes.set_ylabel(name, fontsize=11, fontweight="bold", labelpad=4, color=_TEXT)
+    figure.text(0.03, 1 - 0.22 / total, title, fontsize=12, fontweight="bold", color=_TEXT, ha="left", va="center")
+    handles = [Line2D([], [], color=colour, linewidth=2, label=label) for label, _, colour in OUTLINES]
+    figure.legend(
+        handles=handles,
+        loc="center right",
+        bbox_to_anchor=(0.997, 1 - 0.22 / total),
+        ncols=3,
+        frameon=False,
+        fontsize=9,
+        borderaxespad=0,
+    )
+    found = indices(segmentation)
+    for line, side in enumerate(("LV", "RV")):
+        figure.text(0.03, (0.60 - 0.22 * line) / total, _sentence(found, side), fontsize=10, color=_TEXT, ha="left", va="center")
+    figure.text(0.03, 0.13 / total, remark, fontsize=7.5, color=_FAINT, ha="left", va="center")
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=150, facecolor="black", format="png")
+
+
+def _choose_slices(labels: NDArray[np.uint8]) -> list[int]:
+    """At most `MOST_SLICES`, evenly from the first to the last with any label; of an empty segmentation from all."""
+    found = np.flatnonzero(labels.any(axis=(0, 2, 3)))
+    first, last = (int(found[0]), int(found[-1])) if found.size else (0, labels.shape[1] - 1)
+    return sorted({round(position) for position in np.linspace(first, last, min(MOST_SLICES, last - first + 1))})
+
+
+def _window(segmentation: Segmentation) -> tuple[slice, slice]:
+    """A square around everything labelled, with a margin, as far as the image reaches; without labels the whole image."""
+    _, y, x = segmentation.study.spacing
+    shape = segmentation.labels.shape[2:]
+    marked = np.asarray(segmentation.labels.any(axis=(0, 1)))
+    if not marked.any():
+        return slice(0, shape[0]), slice(0, shape[1])
+    spans = [np.flatnonzero(np.any(marked, axis=axis)) for axis in (1, 0)]
+    side = max((span[-1] - span[0] + 1) * mm for span, mm in zip(spans, (y, x), strict=True)) + 2 * MARGIN_MM
+    (rows, columns) = (
+        _interval((span[0] + span[-1]) / 2, side / mm, length) for span, mm, length in zip(spans, (y, x), shape, strict=True)
+    )
+    return rows, columns
+
+
+def _interval(centre: float, width: float, length: int) -> slice:
+    width = min(round(width), length)
+    start = int(np.clip(round(centre - width / 2), 0, length - width))
+    return slice(start, start + width)
+
+
+def _outline(axes: Axes, labels: NDArray[np.uint8]) -> None:
+    for _, inside, colour in OUTLINES:
+        mask = np.isin(labels, inside)
+        if mask.any() and min(mask.shape) > 1:
+            # A rim of background closes the contour of what touches the border.
+            padded = np.pad(mask.astype(np.float32), 1)
+            x, y = (np.arange(-1, n + 1) for n in (mask.shape[1], mask.shape[0]))
+            axes.contour(x, y, padded, levels=[0.5], colors=[colour], linewidths=1.1)
+
+
+def _strip(axes: Axes) -> None:
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _sentence(found: dict[str, Index], side: str) -> str:
+    names = ("edv", "esv", "sv", "ef")
+    parts = [f"{name.upper()} {_value(found[f'{side.lower()}_{name}'])}" for name in names]
+    if side == "LV":
+        parts.append(f"mass {_value(found['lv_mass'])}")
+    return f"{side}   " + "   ·   ".join(parts)
+
+
+def _value(index: Index) -> str:
+    return "unknown" if index.value is None else f"{index.value:.0f} {index.unit}"
