@@ -78,6 +78,7 @@ def test_image_branch_tells_the_pyramid_of_what_lies_far_away() -> None:
         ({"output_stride": 32}, "output_stride must be 16 or 8, not 32"),
         ({"rates": ()}, "rates must be one to eight dilations"),
         ({"rates": (6, 0)}, "rates must be one to eight dilations"),
+        ({"rates": (10**9,)}, "rates must be one to eight dilations from 1 to 64"),
         ({"rates": range(1, 10)}, "rates must be one to eight dilations"),
     ],
 )

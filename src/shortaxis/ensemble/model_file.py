@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import lcm
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import torch
@@ -20,6 +22,9 @@ from shortaxis.io.atomic import atomic_path
 from shortaxis.labels import N_CLASSES
 from shortaxis.networks import build_network
 from shortaxis.preprocessing import Grid, build_grid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FORMAT: Final = 1
 LONGEST_DESCRIPTION: Final = 16_384
@@ -148,7 +153,8 @@ def read_model(path: Path | str) -> tuple[StreamingEnsemble, ModelSpec]:
     tensors = {name: value.to(expected[name].dtype) for name, value in tensors.items()}
     _refuse_not_finite(path, tensors)
     ensemble.load_state_dict(tensors)
-    return ensemble.eval(), spec
+    _refuse_unusable(path, spec, ensemble.eval())
+    return ensemble, spec
 
 
 def file_sha256(path: Path | str) -> str:
@@ -178,25 +184,40 @@ def _header_text(path: Path) -> str:
 
 
 def _refuse_misfit(path: Path, spec: ModelSpec, shapes: dict[str, tuple[int, ...]]) -> None:
-    """Hold the architecture of the header against the shapes of the tensors, and run it once, without storage or arithmetic."""
-    try:
-        size = spec.build_grid().size
-        with torch.device("meta"):
-            ensemble = spec.build().eval()
-            expected = {name: tuple(value.shape) for name, value in ensemble.state_dict().items()}
-            wrong = sorted(name for name in expected.keys() | shapes.keys() if expected.get(name) != shapes.get(name))
-            channels = None if wrong else ensemble(torch.empty(1, 1, size, size)).probabilities.shape[1]
-    except Exception as error:  # a header from anywhere can make a constructor fail in any way
-        if isinstance(error, InputError):
-            raise InputError(f"{path}: {error}") from error
-        msg = f"{path}: its header describes no network that can be built and run ({type(error).__name__}); copy or train the model again"
-        raise InputError(msg) from error
+    """Hold the architecture of the header, built without storage, against the shapes of the tensors."""
+    with _told_of(path), torch.device("meta"):
+        spec.build_grid()
+        expected = {name: tuple(value.shape) for name, value in spec.build().state_dict().items()}
+    wrong = sorted(name for name in expected.keys() | shapes.keys() if expected.get(name) != shapes.get(name))
     if wrong:
         msg = f"{path}: the weights do not fit the architecture in its header (first: {wrong[0]}, {len(wrong)} in all); use a matching file"
         raise InputError(msg)
+
+
+def _refuse_unusable(path: Path, spec: ModelSpec, ensemble: StreamingEnsemble) -> None:
+    """Run the ensemble once on the smallest slice that it takes (running it on the `meta` device would load two seconds of modules)."""
+    edge = lcm(*(getattr(member, "multiple", 1) for member in ensemble.members))
+    with _told_of(path), torch.inference_mode():
+        channels = ensemble(torch.zeros(1, 1, edge, edge)).probabilities.shape[1]
     if channels != N_CLASSES:
         msg = f"{path}: the networks tell {channels} classes apart, this version needs {N_CLASSES}; use another model"
         raise InputError(msg)
+    if spec.build_grid().size % edge:
+        msg = f"{path}: its networks need slices whose edges are multiples of {edge}, but its grid is {spec.grid}; use another model"
+        raise InputError(msg)
+
+
+@contextmanager
+def _told_of(path: Path) -> Iterator[None]:
+    """Turn any failure into one sentence that names the file."""
+    try:
+        yield
+    except InputError as error:
+        msg = f"{path}: {error}"
+        raise InputError(msg) from error
+    except Exception as error:  # a header from anywhere can make a constructor fail in any way
+        msg = f"{path}: its header describes no network that can be built and run ({type(error).__name__}); copy or train the model again"
+        raise InputError(msg) from error
 
 
 def _refuse_not_finite(path: Path | str, tensors: dict[str, torch.Tensor]) -> None:

@@ -33,7 +33,7 @@ class DeepLabV3Plus(nn.Module):
         rates: Dilations of the pyramid at output stride 16; at 8 they are doubled, so that they span the same part of the slice.
 
     Raises:
-        InputError: `channels` exceeds 256, `rates` is empty or not positive, or the output stride is neither 16 nor 8.
+        InputError: `channels` exceeds 256, `rates` is empty or has one outside 1 to 64, or the output stride is neither 16 nor 8.
     """
 
     def __init__(
@@ -52,8 +52,8 @@ class DeepLabV3Plus(nn.Module):
         if output_stride not in {8, 16}:
             msg = f"DeepLabV3+: output_stride must be 16 or 8, not {output_stride}"
             raise InputError(msg)
-        if not 1 <= len(rates) <= 8 or min(rates) < 1:
-            msg = f"DeepLabV3+: rates must be one to eight dilations of at least 1, not {list(rates)}"
+        if not 1 <= len(rates) <= 8 or min(rates) < 1 or max(rates) > 64:
+            msg = f"DeepLabV3+: rates must be one to eight dilations from 1 to 64, not {list(rates)}"
             raise InputError(msg)
         self.multiple = output_stride
         self.encoder = MobileNetV2(output_stride)
