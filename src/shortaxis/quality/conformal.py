@@ -38,9 +38,7 @@ def conformal_half_width(truth: ArrayLike, predicted: ArrayLike, level: float = 
     errors = errors[np.isfinite(errors)]
     rank = math.ceil((len(errors) + 1) * level - 1e-9)
     if rank > len(errors):
-        msg = (
-            f"{len(errors)} held-out patients are too few for intervals of {level:.0%}; hold out at least {math.ceil(level / (1 - level))}"
-        )
+        msg = f"{len(errors)} held-out patients are too few for intervals of {level:.0%}; hold out at least {math.ceil(level / (1 - level) - 1e-9)}"
         raise InputError(msg)
     return float(errors[rank - 1])
 

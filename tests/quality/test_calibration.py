@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from shortaxis.datasets.dataset import Dataset, FrameRef
+from shortaxis.ensemble import StreamingEnsemble, build_pooling
+from shortaxis.ensemble.model_file import ModelSpec
+from shortaxis.errors import InputError
+from shortaxis.inference import Model
+from shortaxis.quality.calibration import SliceTable, auroc, calibrate, fit_trust, load_calibration, slice_dsc
+from shortaxis.quality.features import FEATURES
+from shortaxis.study import Frame
+
+
+def table(n: int = 600, seed: int = 0, strength: float = 2.0) -> SliceTable:
+    """Slices whose first sign tells how poor they are, the others nothing."""
+    rng = np.random.default_rng(seed)
+    signs = rng.normal(size=(n, len(FEATURES)))
+    dsc = np.clip(0.9 - 0.1 * strength * np.maximum(signs[:, 0] + rng.normal(0, 0.5, n), 0), 0, 1)
+    return SliceTable(signs, dsc, rng.random(n) < 0.5, np.array([f"p{i % 30}" for i in range(n)]))
+
+
+def test_auroc_by_hand():
+    assert auroc(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True])) == 0.75
+    assert auroc(np.array([1.0, 1.0]), np.array([True, False])) == 0.5
+    assert auroc(np.array([1.0]), np.array([True])) is None
+
+
+def test_the_fit_finds_the_sign_that_tells():
+    trust = fit_trust(table(), {"data": "made"})
+    assert int(np.argmax(np.abs(trust.coefficients))) == 0
+    assert trust.coefficients[0] > 1
+    assert trust.provenance["auroc_end_slices"] > 0.9
+    assert trust.provenance["data"] == "made"
+    assert trust.provenance["flagged_good"] == pytest.approx(0.2, abs=0.02)
+
+
+def test_signs_that_tell_nothing_are_reported_as_such():
+    honest = table(400)
+    blind = SliceTable(np.random.default_rng(5).normal(size=honest.signs.shape), honest.dsc, honest.end, honest.patient)
+    assert fit_trust(blind, {}).provenance["auroc_all_slices"] == pytest.approx(0.5, abs=0.12)
+
+
+def test_a_constant_sign_does_no_harm():
+    made = table(200)
+    made.signs[:, 3] = 7.0
+    trust = fit_trust(made, {})
+    assert trust.coefficients[3] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("dsc", [0.1, 0.95])
+def test_nothing_to_tell_apart_is_refused(dsc):
+    made = table(50)
+    with pytest.raises(InputError, match="good and with poor slices"):
+        fit_trust(SliceTable(made.signs, np.full(50, dsc), made.end, made.patient), {})
+
+
+def test_dsc_of_a_slice_is_the_mean_over_what_either_side_shows():
+    truth, prediction = np.zeros((2, 3, 2, 2), np.uint8)
+    truth[0], prediction[0] = [[3, 3], [2, 2]], [[3, 3], [0, 0]]
+    prediction[1, 0, 0] = 1
+    # Slice 0: LV 1, MYO 0. Slice 1: RV 0. Slice 2: nothing on either side.
+    assert slice_dsc(truth, prediction).tolist() == [0.5, 0.0, 1.0]
+
+
+class _Echo(Model):
+    """A model of the right shape that answers with a noisy copy of the truth, which the image carries."""
+
+    def __init__(self, seed: int) -> None:
+        spec = ModelSpec(
+            "echo",
+            [{"network": "unet", "options": {"widths": [2]}}],
+            {"rule": "fixed"},
+            {"kind": "physical", "spacing_mm": 2.0, "size": 32},
+        )
+        super().__init__(StreamingEnsemble(spec.build().members, build_pooling("fixed", outer_softmax=False)), spec)
+        self.rng = np.random.default_rng(seed)
+
+    def segment_frame(self, image, spacing, *, clean=True):
+        found = super().segment_frame(image, spacing, clean=clean)
+        choice = image.astype(np.uint8).copy()
+        members = np.full((2, 4, *choice.shape), 0.01, np.float32)
+        for index, piece in enumerate(choice):
+            poor = self.rng.random() < 0.3
+            for member in members:
+                seen = np.roll(piece, int(self.rng.integers(4, 9)) if poor else 0, axis=1)
+                np.put_along_axis(member[:, index], seen[None].astype(int), 0.6 if poor else 0.97, axis=0)
+        members /= members.sum(axis=1, keepdims=True)
+        pooled = members.mean(axis=0)
+        return found._replace(labels=pooled.argmax(axis=0).astype(np.uint8), on_grid=type(found.on_grid)(pooled, members))
+
+
+def _patients(n: int) -> Dataset:
+    refs = []
+    for index in range(n):
+        for phase, radius in (("ED", 8), ("ES", 6)):
+            rows, columns = np.mgrid[:32, :32]
+            distance = np.hypot(rows - 16, columns - 14)
+            labels = np.zeros((6, 32, 32), np.uint8)
+            labels[:, distance < radius + 3] = 2
+            labels[:, distance < radius] = 3
+            labels[:, 12:20, 26:30] = 1
+            frame = Frame(f"p{index}_{phase}", f"p{index}", phase, None, labels.astype(np.float32), labels, (8.0, 2.0, 2.0))
+            refs.append(FrameRef(frame.name, frame.patient, phase, None, lambda frame=frame: frame))
+    return Dataset("made", tuple(refs))
+
+
+def test_a_calibration_is_made_saved_and_read_back(tmp_path):
+    done = []
+    calibration = calibrate(_Echo(1), _patients(12), "abc", on_frame=done.append)
+    assert done == list(range(1, 25))
+    assert calibration.trust.provenance["auroc_end_slices"] > 0.9
+    assert set(calibration.half_widths) == {"lv_edv", "lv_esv", "lv_ef", "lv_mass", "rv_edv", "rv_esv", "rv_ef"}
+    assert all(width >= 0 for width in calibration.half_widths.values())
+    calibration.save(tmp_path / "c.json")
+    assert load_calibration(tmp_path / "c.json") == calibration
+
+
+def test_too_few_patients_are_refused():
+    with pytest.raises(InputError, match="too few"):
+        calibrate(_Echo(1), _patients(4), "abc")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 1, "trust": 3}', '{"format": 1, "trust": {}}'])
+def test_a_damaged_file_is_refused_by_name(tmp_path, content):
+    (tmp_path / "c.json").write_text(content)
+    with pytest.raises(InputError, match=r"c\.json: not a calibration"):
+        load_calibration(tmp_path / "c.json")
+
+
+def test_another_format_is_refused(tmp_path):
+    calibrate(_Echo(1), _patients(12), "abc").save(tmp_path / "c.json")
+    content = json.loads((tmp_path / "c.json").read_text()) | {"format": 99}
+    (tmp_path / "c.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match="another format"):
+        load_calibration(tmp_path / "c.json")
