@@ -1,16 +1,27 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from shortaxis.datasets.dataset import Dataset, FrameRef
 from shortaxis.ensemble import StreamingEnsemble, build_pooling
-from shortaxis.ensemble.model_file import ModelSpec
+from shortaxis.ensemble.model_file import ModelSpec, file_sha256, save_model
 from shortaxis.errors import InputError
 from shortaxis.inference import Model
-from shortaxis.quality.calibration import SliceTable, auroc, calibrate, fit_trust, load_calibration, slice_dsc
+from shortaxis.quality import calibration as calibration_module
+from shortaxis.quality.calibration import (
+    SliceTable,
+    auroc,
+    calibrate,
+    calibrate_file,
+    calibration_path,
+    fit_trust,
+    load_calibration,
+    slice_dsc,
+)
 from shortaxis.quality.features import FEATURES
 from shortaxis.study import Frame
 
@@ -109,14 +120,28 @@ def _patients(n: int) -> Dataset:
 
 
 def test_a_calibration_is_made_saved_and_read_back(tmp_path):
-    done = []
-    calibration = calibrate(_Echo(1), _patients(12), "abc", on_frame=done.append)
-    assert done == list(range(1, 25))
+    calibration = calibrate(_Echo(1), _patients(12), "abc")
     assert calibration.trust.provenance["auroc_end_slices"] > 0.9
     assert set(calibration.half_widths) == {"lv_edv", "lv_esv", "lv_ef", "lv_mass", "rv_edv", "rv_esv", "rv_ef"}
     assert all(width >= 0 for width in calibration.half_widths.values())
     calibration.save(tmp_path / "c.json")
     assert load_calibration(tmp_path / "c.json") == calibration
+
+
+def test_patients_of_the_training_are_refused_by_name(tmp_path):
+    echo = _Echo(1)
+    save_model(tmp_path / "m.safetensors", echo.ensemble, replace(echo.spec, card={"train_patients": ["p3", "p9"]}))
+    with pytest.raises(InputError, match=r"m\.safetensors was trained on p3 \(2 such"):
+        calibrate_file(tmp_path / "m.safetensors", _patients(12), "cpu")
+
+
+def test_a_file_is_named_by_its_hash(tmp_path, monkeypatch):
+    echo = _Echo(1)
+    path = tmp_path / "m.safetensors"
+    save_model(path, echo.ensemble, echo.spec)
+    monkeypatch.setattr(calibration_module, "load_model", lambda *_: echo)
+    assert calibrate_file(path, _patients(12), "cpu").model_sha256 == file_sha256(path)
+    assert calibration_path(path) == tmp_path / "m.calibration.json"
 
 
 def test_too_few_patients_are_refused():

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from shortaxis.errors import InputError
-from shortaxis.training.processes import Processes, choose_device, joined_processes
+from shortaxis.training.processes import Processes, joined_processes
 
 CPU = torch.device("cpu")
 
@@ -22,16 +21,6 @@ def test_one_process_needs_no_set_up():
         assert processes.is_first
         assert processes.any(flag=True)
         assert not processes.any(flag=False)
-
-
-@pytest.mark.parametrize(("name", "reason"), [("tpu9", "no such kind"), ("cuda:97", "CUDA devices")])
-def test_a_device_that_is_not_there_is_refused(name, reason):
-    with pytest.raises(InputError, match=rf"--device {name}: .*{reason}"):
-        choose_device(name)
-
-
-def test_auto_takes_what_is_there():
-    assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 PROGRAM = """

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from shortaxis.errors import InputError
+from shortaxis.inference.device import choose_device, device_in_words
 from shortaxis.networks.cost import network_cost
 from shortaxis.training.loop import Run
-from shortaxis.training.processes import Processes, choose_device, device_in_words
+from shortaxis.training.processes import Processes
 from shortaxis.training.resident import ResidentSet
 from shortaxis.training.run import spec_of
 

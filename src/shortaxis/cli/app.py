@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from shortaxis import __version__
+from shortaxis.cli.calibrate import calibrate
 from shortaxis.cli.console import INPUT_ERROR, INTERNAL_ERROR, INTERRUPTED, complain
 from shortaxis.cli.demo import demo
 from shortaxis.cli.evaluate import evaluate
@@ -18,6 +19,7 @@ from shortaxis.cli.networks import networks
 from shortaxis.cli.pack import pack
 from shortaxis.cli.phantom import phantom
 from shortaxis.cli.segment import segment
+from shortaxis.cli.speed import speed
 from shortaxis.cli.split import split
 from shortaxis.cli.train import train
 from shortaxis.errors import InputError
@@ -105,5 +107,5 @@ def program(
             stream.reconfigure(errors="replace")  # a terminal without UTF-8 shows ? and not an error
 
 
-for command in (segment, evaluate, train, demo, networks, model, split, pack, phantom):
+for command in (segment, evaluate, train, demo, networks, model, calibrate, speed, split, pack, phantom):
     app.command()(command)

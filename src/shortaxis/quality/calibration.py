@@ -14,8 +14,11 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.stats import rankdata
 
+from shortaxis.ensemble.model_file import file_sha256
 from shortaxis.errors import InputError
 from shortaxis.indices import ventricular_indices
+from shortaxis.inference import load_model
+from shortaxis.inference.device import choose_device
 from shortaxis.io.atomic import write_json
 from shortaxis.labels import FOREGROUND
 from shortaxis.metrics.end_coefficient import end_slices
@@ -25,7 +28,6 @@ from shortaxis.quality.features import FEATURES, slice_features
 from shortaxis.quality.trust import POOR_DSC, TrustModel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -100,21 +102,46 @@ class SliceTable:
     patient: NDArray[np.str_]
 
 
-def calibrate(model: Model, dataset: Dataset, model_sha256: str, on_frame: Callable[[int], None] | None = None) -> Calibration:
+def calibration_path(model: Path) -> Path:
+    """Where the calibration of a model file lies: beside it, as `NAME.calibration.json`."""
+    return model.with_suffix(".calibration.json")
+
+
+def calibrate_file(path: Path, dataset: Dataset, device: str = "auto") -> Calibration:
+    """Make the calibration of a model file.
+
+    Args:
+        path: The model file.
+        dataset: Held-out patients with labels.
+        device: See `choose_device`.
+
+    Raises:
+        InputError: The model was trained on one of the patients, or as `calibrate`.
+    """
+    model = load_model(path, choose_device(device))
+    known = sorted(set(model.spec.card.get("train_patients", ())) & set(dataset.patients))
+    if known:
+        msg = (
+            f"{path} was trained on {known[0]} ({len(known)} such patients in all); give held-out patients only, for instance with --split"
+        )
+        raise InputError(msg)
+    return calibrate(model, dataset, file_sha256(path))
+
+
+def calibrate(model: Model, dataset: Dataset, model_sha256: str) -> Calibration:
     """Make a calibration from patients that the model was not trained on.
 
     Args:
         model: The model.
         dataset: Held-out patients with labels.
         model_sha256: Of the model's file.
-        on_frame: Called with the number of frames done.
 
     Raises:
         InputError: There are too few patients, or no slice is poor, or all are.
     """
     rows: list[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_], str]] = []
     phases: dict[str, dict[str, tuple[Frame, NDArray[np.uint8]]]] = {}
-    for done, frame in enumerate(dataset, start=1):
+    for frame in dataset:
         plane = (frame.spacing[1], frame.spacing[2])
         predicted = model.segment_frame(frame.image, plane)
         signs = slice_features(*predicted.on_grid, model.grid.pixel_mm((frame.image.shape[1], frame.image.shape[2]), plane))
@@ -123,8 +150,6 @@ def calibrate(model: Model, dataset: Dataset, model_sha256: str, on_frame: Calla
         rows.append((np.stack([signs[name] for name in FEATURES], axis=1), slice_dsc(frame.labels, predicted.labels), ends, frame.patient))
         if frame.phase is not None:
             phases.setdefault(frame.patient, {})[frame.phase] = (frame, predicted.labels)
-        if on_frame is not None:
-            on_frame(done)
     table = SliceTable(
         np.concatenate([row[0] for row in rows]),
         np.concatenate([row[1] for row in rows]),

@@ -38,7 +38,8 @@ def conformal_half_width(truth: ArrayLike, predicted: ArrayLike, level: float = 
     errors = errors[np.isfinite(errors)]
     rank = math.ceil((len(errors) + 1) * level - 1e-9)
     if rank > len(errors):
-        msg = f"{len(errors)} held-out patients are too few for intervals of {level:.0%}; hold out at least {math.ceil(level / (1 - level) - 1e-9)}"
+        needed = math.ceil(level / (1 - level) - 1e-9)
+        msg = f"{len(errors)} held-out patients are too few for intervals of {level:.0%}; hold out at least {needed}"
         raise InputError(msg)
     return float(errors[rank - 1])
 

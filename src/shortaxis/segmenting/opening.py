@@ -27,7 +27,7 @@ def open_model(path: Path | str | None = None, device: str = "auto", threads: in
 
     from shortaxis.ensemble.model_file import file_sha256  # noqa: PLC0415
     from shortaxis.inference import load_model, released_model_path  # noqa: PLC0415
-    from shortaxis.training.processes import choose_device  # noqa: PLC0415
+    from shortaxis.inference.device import choose_device  # noqa: PLC0415
 
     if threads is not None:
         torch.set_num_threads(threads)

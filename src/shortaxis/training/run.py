@@ -12,9 +12,10 @@ import torch
 import shortaxis
 from shortaxis.ensemble.model_file import ModelSpec, save_model
 from shortaxis.errors import InputError
+from shortaxis.inference.device import device_in_words
 from shortaxis.io.atomic import write_json
 from shortaxis.training.loop import Run
-from shortaxis.training.processes import device_in_words, joined_processes
+from shortaxis.training.processes import joined_processes
 from shortaxis.training.recipe import recipe_to_dict
 from shortaxis.training.resident import load_resident
 from shortaxis.training.run_log import RunLog
