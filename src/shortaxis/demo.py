@@ -10,7 +10,7 @@ import numpy as np
 
 from shortaxis.errors import InputError
 from shortaxis.evaluation import Evaluation, evaluate_cases
-from shortaxis.indices.volumes import indices
+from shortaxis.indices import indices
 from shortaxis.io import read, write_like
 from shortaxis.io.atomic import write_json
 from shortaxis.io.staging import staged

@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from shortaxis.indices.volumes import indices
+from shortaxis.indices import indices
 from shortaxis.io.atomic import atomic_path
 from shortaxis.labels import Structure
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from shortaxis.indices.volumes import Index
+    from shortaxis.indices import Index
     from shortaxis.study import Segmentation
 
 OUTLINES: Final = (
@@ -35,8 +35,12 @@ OUTLINES: Final = (
 
 MOST_SLICES: Final = 6
 MARGIN_MM: Final = 18.0
-_PANEL_INCHES: Final = 2.0
 _WINDOW: Final = (1.0, 99.5)
+"""Percentiles of the frame that are shown as black and white."""
+
+_PANEL, _GAP, _LEFT, _TOP, _BOTTOM, _NARROWEST = 2.0, 0.03, 0.35, 0.55, 0.85, 8.0
+"""Lengths on the page in inches."""
+
 _TEXT: Final = "#e8e8e8"
 _FAINT: Final = "#9a9a9a"
 
@@ -59,45 +63,68 @@ def save_picture(segmentation: Segmentation, path: Path | str, *, title: str = "
     slices = _choose_slices(segmentation.labels[list(phases.values())])
     rows, columns = _window(segmentation)
     _, y, x = study.spacing
-    aspect = (rows.stop - rows.start) * y / ((columns.stop - columns.start) * x)
-    width = _PANEL_INCHES * max(len(slices), 4)
-    height = _PANEL_INCHES * aspect * len(phases) * len(slices) / max(len(slices), 4)
-    top, bottom = 0.55, 0.85
-    figure = Figure(figsize=(width, height + top + bottom), facecolor="black")
-    FigureCanvasAgg(figure)
-    total = height + top + bottom
-    grid = figure.add_gridspec(
-        len(phases), len(slices), left=0.03, right=0.997, top=1 - top / total, bottom=bottom / total, wspace=0.02, hspace=0.02
-    )
+    page = _Page(len(phases), len(slices), (rows.stop - rows.start) * y / ((columns.stop - columns.start) * x))
     for row, (name, phase) in enumerate(phases.items()):
         image = study.pixels[phase][:, rows, columns]
         low, high = np.percentile(image, _WINDOW)
         for column, depth in enumerate(slices):
-            axes = figure.add_subplot(grid[row, column])
-            axes.imshow(image[depth], cmap="gray", vmin=low, vmax=high, aspect=y / x, interpolation="bilinear")
+            axes = page.panel(row, column)
+            axes.imshow(image[depth], cmap="gray", vmin=low, vmax=high, aspect="auto", interpolation="bilinear")
             _outline(axes, segmentation.labels[phase, depth, rows, columns])
-            _strip(axes)
             if row == 0:
                 axes.set_title(f"{depth + 1}/{study.n_slices}", fontsize=7, color=_FAINT, pad=3)
             if column == 0:
-                axes.set_ylabel(name, fontsize=11, fontweight="bold", labelpad=4, color=_TEXT)
-    figure.text(0.03, 1 - 0.22 / total, title, fontsize=12, fontweight="bold", color=_TEXT, ha="left", va="center")
-    handles = [Line2D([], [], color=colour, linewidth=2, label=label) for label, _, colour in OUTLINES]
-    figure.legend(
-        handles=handles,
-        loc="center right",
-        bbox_to_anchor=(0.997, 1 - 0.22 / total),
-        ncols=3,
-        frameon=False,
-        fontsize=9,
-        borderaxespad=0,
-    )
+                axes.set_ylabel(name, fontsize=11, fontweight="bold", labelpad=5, color=_TEXT)
+    page.head(title)
     found = indices(segmentation)
-    for line, side in enumerate(("LV", "RV")):
-        figure.text(0.03, (0.60 - 0.22 * line) / total, _sentence(found, side), fontsize=10, color=_TEXT, ha="left", va="center")
-    figure.text(0.03, 0.13 / total, remark, fontsize=7.5, color=_FAINT, ha="left", va="center")
+    page.foot([_sentence(found, "LV"), _sentence(found, "RV")], remark)
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=150, facecolor="black", format="png")
+        page.figure.savefig(temporary, dpi=150, format="png")
+
+
+class _Page:
+    """Where things stand on the page, in inches."""
+
+    def __init__(self, rows: int, columns: int, aspect: float) -> None:
+        self.size = (_PANEL, _PANEL * aspect)
+        self.width = max(_LEFT + columns * (self.size[0] + _GAP), _NARROWEST)
+        self.height = _TOP + rows * (self.size[1] + _GAP) + _BOTTOM
+        self.figure = Figure(figsize=(self.width, self.height), facecolor="black")
+        FigureCanvasAgg(self.figure)
+
+    def panel(self, row: int, column: int) -> Axes:
+        """Make the axes of one image."""
+        width, height = self.size
+        left, bottom = _LEFT + column * (width + _GAP), self.height - _TOP - row * (height + _GAP) - height
+        place = (left / self.width, bottom / self.height, width / self.width, height / self.height)
+        axes = self.figure.add_axes(place, xticks=[], yticks=[], facecolor="black")
+        axes.spines[:].set_visible(False)
+        return axes
+
+    def head(self, title: str) -> None:
+        """Write the title, and the legend on the same line."""
+        y = self.height - _TOP / 2.4
+        self._text(y, title, size=12, weight="bold")
+        handles = [Line2D([], [], color=colour, linewidth=2, label=label) for label, _, colour in OUTLINES]
+        self.figure.legend(
+            handles=handles,
+            loc="center right",
+            bbox_to_anchor=(1 - _GAP / self.width, y / self.height),
+            ncols=len(handles),
+            frameon=False,
+            fontsize=9,
+            labelcolor=_TEXT,
+            borderaxespad=0,
+        )
+
+    def foot(self, sentences: list[str], remark: str) -> None:
+        """Write what was measured, and a remark below."""
+        for line, sentence in enumerate(sentences):
+            self._text(_BOTTOM - 0.25 - 0.22 * line, sentence, size=10)
+        self._text(0.13, remark, size=7.5, color=_FAINT)
+
+    def _text(self, y: float, text: str, *, size: float, weight: str = "normal", color: str = _TEXT) -> None:
+        self.figure.text(_LEFT / self.width, y / self.height, text, fontsize=size, fontweight=weight, color=color, ha="left", va="center")
 
 
 def _choose_slices(labels: NDArray[np.uint8]) -> list[int]:
@@ -136,13 +163,7 @@ def _outline(axes: Axes, labels: NDArray[np.uint8]) -> None:
             padded = np.pad(mask.astype(np.float32), 1)
             x, y = (np.arange(-1, n + 1) for n in (mask.shape[1], mask.shape[0]))
             axes.contour(x, y, padded, levels=[0.5], colors=[colour], linewidths=1.1)
-
-
-def _strip(axes: Axes) -> None:
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+            axes.set(xlim=(-0.5, mask.shape[1] - 0.5), ylim=(mask.shape[0] - 0.5, -0.5))
 
 
 def _sentence(found: dict[str, Index], side: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from shortaxis import __version__
-from shortaxis.indices.volumes import Index, structure_volumes, ventricular_indices
+from shortaxis.indices import Index, structure_volumes, ventricular_indices
 from shortaxis.labels import Structure
 
 if TYPE_CHECKING:
