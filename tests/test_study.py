@@ -37,6 +37,12 @@ def test_a_study_has_four_axes(shape: tuple[int, ...]) -> None:
         a_study(shape)
 
 
+@pytest.mark.parametrize("shape", [(0, 3, 4, 5), (2, 0, 4, 5), (2, 3, 0, 5), (2, 3, 4, 0)])
+def test_a_study_is_not_empty(shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match="at least one phase, slice, row and column"):
+        a_study(shape)
+
+
 @pytest.mark.parametrize("spacing", [(1.0, 1.0), (0.0, 1.0, 1.0), (10.0, -1.5, 1.5), (np.nan, 1.0, 1.0), (np.inf, 1.0, 1.0)])
 def test_spacing_is_three_positive_lengths(spacing: tuple[float, ...]) -> None:
     with pytest.raises(InputError, match="spacing must be three positive lengths in mm"):

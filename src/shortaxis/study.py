@@ -67,6 +67,9 @@ class Study:
         if self.pixels.ndim != 4:
             msg = f"a study has four axes (T, D, H, W), not {self.pixels.ndim}"
             raise InputError(msg)
+        if 0 in self.pixels.shape:
+            msg = f"a study needs at least one phase, slice, row and column, not {self.pixels.shape}"
+            raise InputError(msg)
         if len(self.spacing) != 3 or not all(np.isfinite(mm) and mm > 0 for mm in self.spacing):
             msg = f"spacing must be three positive lengths in mm (z, y, x), not {self.spacing}"
             raise InputError(msg)

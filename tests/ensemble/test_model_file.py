@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from shortaxis.ensemble import Fixed, StreamingEnsemble
 from shortaxis.ensemble.model_file import FORMAT, ModelSpec, file_sha256, read_model, read_spec, save_model
 from shortaxis.errors import InputError
+from shortaxis.networks import NETWORKS
 from shortaxis.preprocessing import PhysicalGrid
 
 UNET = {"network": "unet", "options": {"widths": [4, 6], "dropout": 0.1}}
@@ -255,6 +256,20 @@ class TestHostileHeader:
         spec = ModelSpec("two", [{"network": "unet", "options": {"widths": [4], "classes": 2}}], {"rule": "fixed"}, SPEC.grid)
         save_model(path, spec.build(), spec)
         refused(path, "2 classes apart, this version needs 4")
+
+    def test_network_that_fails_when_it_runs_is_told_in_one_sentence(self, tmp_path, monkeypatch) -> None:
+        class Broken(torch.nn.Conv2d):
+            def __init__(self) -> None:
+                super().__init__(1, 4, 1)
+
+            def forward(self, slices):
+                return slices.missing
+
+        monkeypatch.setitem(NETWORKS, "broken", Broken)
+        path = tmp_path / "model.safetensors"
+        spec = ModelSpec("broken", [{"network": "broken"}], {"rule": "fixed"}, SPEC.grid)
+        save_model(path, spec.build(), spec)
+        refused(path, r"describes no network that can be built and run \(AttributeError\)")
 
     def test_format_of_a_later_version_is_told_whatever_its_fields(self, path) -> None:
         rewrite(path, header='{"format": 2, "networks": {}}')

@@ -174,6 +174,12 @@ class TestStretchedGrid:
         assert StretchedGrid(4).covers((50, 3), (1.0, 1.0)).tolist() == [[True] * 3] * 50
 
 
+def test_pixels_have_one_size_on_the_physical_grid_and_the_image_s_own_on_the_stretched() -> None:
+    """100 rows of 2 mm over 50 pixels are 4 mm each; 80 columns of 1.5 mm are 2.4 mm each."""
+    assert PhysicalGrid(1.25, 50).pixel_mm((100, 80), (2.0, 1.5)) == (1.25, 1.25)
+    assert StretchedGrid(50).pixel_mm((100, 80), (2.0, 1.5)) == (4.0, 2.4)
+
+
 @pytest.mark.parametrize("spacing", [(8.0, 0.9, 0.9), (8.0, 1.25, 1.25), (8.0, 1.8, 1.8)], ids=["finer", "equal", "coarser"])
 @pytest.mark.parametrize("grid", [PhysicalGrid(1.25, 224), StretchedGrid(224)], ids=["physical", "stretched"])
 def test_labels_survive_the_way_to_the_grid_and_back(grid, spacing) -> None:
