@@ -67,7 +67,7 @@ def test_softness_is_one_less_the_expected_dsc():
     # LV: 0.7 on the mask, 0.1 elsewhere: DSC expected 2 * 0.7 n / (0.7 n + 0.1 rest + n).
     expected = 1 - 1.4 * n / (1.7 * n + 0.1 * rest)
     assert signs(mask, sure=0.7)["softness"] == pytest.approx([expected], abs=1e-5)
-    assert signs(labels([]))["softness"] == pytest.approx([1])
+    assert signs(labels([]))["softness"] == pytest.approx([0])
 
 
 def test_a_missing_structure_is_counted_against_the_neighbour_towards_the_middle():

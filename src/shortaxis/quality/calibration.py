@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from shortaxis.study import Frame
 
 VERY_POOR_DSC: Final = 0.7
-FLAGGED_GOOD: Final = 0.2
+FLAGGED_GOOD: Final = 0.22
+"""Share of the good end slices that may be flagged."""
 INDICES: Final = ("lv_edv", "lv_esv", "lv_ef", "lv_mass", "rv_edv", "rv_esv", "rv_ef")
 LEVEL: Final = 0.9
 _RIDGE: Final = 1.0
@@ -174,7 +175,7 @@ def slice_dsc(truth: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> NDArra
 def fit_trust(table: SliceTable, provenance: dict[str, Any]) -> TrustModel:
     """Fit the trust model on all slices; the threshold and the figures in its provenance come from leaving one patient out.
 
-    The threshold flags at most a fifth of the good end slices.
+    The threshold flags the share `FLAGGED_GOOD` of the good end slices.
 
     Raises:
         InputError: There are fewer than two patients, or no slice is poor, or none is good.

@@ -56,13 +56,12 @@ def member_disagreement(frame: _Frame) -> NDArray[np.float64]:
 
 
 def softness(frame: _Frame) -> NDArray[np.float64]:
-    """1 - the DSC that the probabilities themselves expect of the mask, mean over the predicted structures; 1 where none is predicted."""
+    """1 - the DSC that the probabilities themselves expect of the mask, mean over the predicted structures; 0 where none is predicted."""
     masks = frame.masks()
     soft = frame.pooled[1:]
     overlap = 2 * np.where(masks, soft, 0).sum(axis=(2, 3), dtype=np.float64)
     total = soft.sum(axis=(2, 3), dtype=np.float64) + masks.sum(axis=(2, 3))
-    present = np.any(masks, axis=(2, 3))
-    return np.where(present.any(axis=0), _mean_present(1 - _ratio(overlap, total), present), 1.0)
+    return _mean_present(1 - _ratio(overlap, total), np.any(masks, axis=(2, 3)))
 
 
 def edge_entropy(frame: _Frame) -> NDArray[np.float64]:
