@@ -17,13 +17,13 @@ def test_read_takes_a_nifti_file_with_any_case_of_its_ending(tmp_path):
     assert read(tmp_path / "IN.NII").pixels.shape == (1, 3, 6, 5)
 
 
-def test_read_refuses_a_missing_file_a_folder_and_an_unknown_format(tmp_path):
+def test_read_refuses_a_missing_file_an_empty_folder_and_an_unknown_format(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         read(tmp_path / "none.nii")
-    with pytest.raises(InputError, match=r"is a folder; give a file of NIfTI \(\.nii"):
+    with pytest.raises(InputError, match="holds no DICOM image; give a folder with the DICOM files"):
         read(tmp_path)
     (tmp_path / "in.txt").write_text("text")
-    with pytest.raises(InputError, match="of no known format"):
+    with pytest.raises(InputError, match=r"of no known format; give a file of NIfTI \(\.nii"):
         read(tmp_path / "in.txt")
 
 

@@ -1,0 +1,11 @@
+"""DICOM in: the short-axis cine of a study as it leaves the scanner.
+
+The package needs pydicom (`pip install 'shortaxis[dicom]'`), which is imported when a study is read.
+"""
+
+from __future__ import annotations
+
+from shortaxis.io.dicom.reader import DicomSource, Finding, Instance, Survey, read_dicom, survey_dicom
+from shortaxis.io.dicom.scanning import is_dicom
+
+__all__ = ["DicomSource", "Finding", "Instance", "Survey", "is_dicom", "read_dicom", "survey_dicom"]

@@ -1,0 +1,74 @@
+"""Pixels of chosen planes, in the units that the header gives them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shortaxis.errors import InputError
+from shortaxis.io.dicom.scanning import lenient_pydicom
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from shortaxis.io.dicom.headers import Plane
+
+
+def load_pixels(planes: Sequence[Sequence[Plane]]) -> NDArray[np.float32]:
+    """Decode the planes of a stack, each file once.
+
+    Compressed pixels go through the decoders that pydicom finds. Rescale slope and intercept are applied; MONOCHROME1, in which large
+    values are dark, is turned round before.
+
+    Args:
+        planes: D lists of T planes of one shape.
+
+    Returns:
+        float32 (T, D, H, W).
+
+    Raises:
+        InputError: A file is damaged, or no decoder for its compression is installed.
+    """
+    pixels = np.empty((len(planes[0]), len(planes), *planes[0][0].shape), np.float32)
+    places: dict[Path, dict[int, list[tuple[int, int]]]] = defaultdict(lambda: defaultdict(list))
+    for d, phases in enumerate(planes):
+        for t, plane in enumerate(phases):
+            places[plane.path][plane.frame].append((t, d))
+    with lenient_pydicom(planes[0][0].path):
+        for path, frames in places.items():
+            for (number, targets), stored in zip(sorted(frames.items()), _decode(path, sorted(frames)), strict=True):
+                slope, intercept = planes[targets[0][1]][targets[0][0]].rescale
+                if stored.shape != pixels.shape[2:]:
+                    msg = f"{path}: frame {number + 1} has the shape {stored.shape}, not {pixels.shape[2:]}; get the file anew"
+                    raise InputError(msg)
+                for t, d in targets:
+                    pixels[t, d] = stored * slope + intercept
+    if not np.isfinite(pixels).all():
+        msg = f"{planes[0][0].path.parent}: holds NaN or infinite voxels; get the files anew"
+        raise InputError(msg)
+    return pixels
+
+
+def _decode(path: Path, frames: list[int]) -> list[NDArray[Any]]:
+    from pydicom import dcmread  # noqa: PLC0415 (an optional package)
+    from pydicom.pixels.utils import iter_pixels  # noqa: PLC0415
+    from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian  # noqa: PLC0415
+
+    try:
+        dataset = dcmread(path, force=True)
+        if "TransferSyntaxUID" not in dataset.file_meta:
+            dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if dataset.original_encoding[0] else ExplicitVRLittleEndian
+        stored = list(iter_pixels(dataset, indices=frames, raw=True))
+    except Exception as error:
+        msg = f"{path}: its pixels cannot be decoded ({error}); get the file anew, or install 'shortaxis[dicom]' for all decoders"
+        raise InputError(" ".join(msg.split())) from error
+    if dataset.get("PhotometricInterpretation") != "MONOCHROME1":
+        return stored
+    bits = int(dataset.BitsStored)
+    turned = -1 if dataset.PixelRepresentation else 2**bits - 1
+    return [turned - image.astype(np.int64) for image in stored]

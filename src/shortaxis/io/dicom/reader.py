@@ -1,0 +1,229 @@
+"""From a folder of DICOM files to a `Study`."""
+
+from __future__ import annotations
+
+import statistics
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shortaxis.errors import DataWarning, InputError
+from shortaxis.io.dicom.geometry import stack_affine, to_ras
+from shortaxis.io.dicom.phases import order_phases
+from shortaxis.io.dicom.pixels import load_pixels
+from shortaxis.io.dicom.scanning import scan_headers
+from shortaxis.io.dicom.series import Stack, choose, stacks_of
+from shortaxis.study import Study, Subject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from shortaxis.io.dicom.headers import Plane
+    from shortaxis.io.dicom.scanning import Scan
+
+
+@dataclass(frozen=True)
+class Instance:
+    """Where one voxel plane came from.
+
+    Attributes:
+        path: The file.
+        frame: Number of the frame in the file, counted from 0.
+        sop_instance_uid: SOP instance of the file.
+    """
+
+    path: Path
+    frame: int
+    sop_instance_uid: str
+
+
+@dataclass(frozen=True, eq=False)
+class DicomSource:
+    """Where a study stood in its files. It names no person.
+
+    Attributes:
+        path: The folder or file that was read.
+        instances: T tuples of D, the instance of each voxel plane; a phase that stands in for a missing one occurs twice.
+        positions: float64 (D, 3), centre of the first voxel of each slice in RAS+ mm, exact where slices are unevenly spaced.
+        series: Numbers of the series that were taken.
+        clock: The DICOM attribute that ordered the phases.
+        rr_interval: RR interval in ms, median over the images, or None.
+        notes: What was said aloud.
+    """
+
+    path: Path
+    instances: tuple[tuple[Instance, ...], ...]
+    positions: NDArray[np.float64]
+    series: tuple[int | None, ...]
+    clock: str
+    rr_interval: float | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One stack of images in a folder.
+
+    Attributes:
+        series: Numbers of its series.
+        n_images: Number of images.
+        n_slices: Number of places.
+        n_phases: Number of phases at most places.
+        reason: Why it is no short-axis cine; None for one that is.
+    """
+
+    series: tuple[int | None, ...]
+    n_images: int
+    n_slices: int
+    n_phases: int
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a folder holds, without looking at a pixel.
+
+    Attributes:
+        findings: All stacks of MR images.
+        chosen: Which of them `read_dicom` takes, or None.
+        damaged: Files that cannot be used, with the reason.
+        others: DICOM files that are no MR images, with the reason.
+        n_strange: Number of files that are not DICOM.
+    """
+
+    findings: tuple[Finding, ...]
+    chosen: int | None
+    damaged: dict[Path, str]
+    others: dict[Path, str]
+    n_strange: int
+
+
+def read_dicom(path: Path | str, *, series: int | str | None = None) -> Study:
+    """Read the short-axis cine of a study.
+
+    The rules of choosing, stacking and ordering stand in `shortaxis.io.dicom.series`, `geometry` and `phases`. Rows and columns stay as
+    they are stored; slices run from base to apex. The subject's identifier is the name of the folder or file: no name and no number of
+    the patient is read.
+
+    Args:
+        path: A folder with any nesting, or one multi-frame file.
+        series: Number or UID of the series to take; None finds it.
+
+    Returns:
+        The study, pixels float32 (T, D, H, W), `phase_times` in ms where a clock tells them, `source` a `DicomSource`.
+
+    Raises:
+        InputError: pydicom is not installed; the path is absent, or holds no DICOM image, no MR image or no short-axis cine, or those of
+            several studies; a file is damaged.
+
+    Warns:
+        DataWarning: A file was left out, a slice repeated or left out, a phase missing, the spacing uneven, or the choice of the series
+            was not clear.
+    """
+    path = Path(path)
+    scan = _scan(path)
+    notes = [f"{file.name} {reason}; it is left out" for file, reason in list(scan.damaged.items())[:5]]
+    notes += [f"and {len(scan.damaged) - 5} more files are damaged"] * (len(scan.damaged) > 5)
+    planes, copies = _once(scan.planes)
+    notes += [f"{copies} images are there twice and counted once"] * (copies > 0)
+    stack, said = choose(path, stacks_of(planes, only=series))
+    notes += said
+    phases = order_phases(stack.slices)
+    affine, distance, said = stack_affine([slice_[0] for slice_ in phases.planes])
+    notes += phases.notes + said
+    for note in notes:
+        warnings.warn(f"{path}: {note}", DataWarning, stacklevel=2)
+    row, column = stack.planes[0].spacing
+    return Study(
+        pixels=load_pixels(phases.planes),
+        spacing=(distance, row, column),
+        affine=affine,
+        phase_times=phases.times,
+        subject=_subject(path, stack.planes),
+        source=DicomSource(
+            path=path,
+            instances=tuple(
+                tuple(Instance(plane.path, plane.frame, plane.sop_instance_uid) for plane in phase)
+                for phase in zip(*phases.planes, strict=True)
+            ),
+            positions=to_ras(np.array([slice_[0].position for slice_ in phases.planes])),
+            series=stack.series,
+            clock=phases.clock,
+            rr_interval=_median(plane.rr_interval for plane in stack.planes),
+            notes=tuple(notes),
+        ),
+    )
+
+
+def survey_dicom(path: Path | str, *, series: int | str | None = None) -> Survey:
+    """Look at the headers of a folder: what is there, what would be taken, and why the rest would not.
+
+    Args:
+        path: A folder with any nesting, or one multi-frame file.
+        series: Number or UID of the series to take; None finds it.
+
+    Returns:
+        The survey.
+
+    Raises:
+        InputError: pydicom is not installed, the path is absent, or holds no MR image.
+    """
+    path = Path(path)
+    scan = _scan(path)
+    stacks = stacks_of(_once(scan.planes)[0], only=series)
+    try:
+        chosen = stacks.index(choose(path, stacks)[0])
+    except InputError:
+        chosen = None
+    return Survey(tuple(map(_finding, stacks)), chosen, scan.damaged, scan.others, scan.n_strange)
+
+
+def _finding(stack: Stack) -> Finding:
+    return Finding(stack.series, len(stack.planes), len(stack.slices), stack.n_phases, stack.reason)
+
+
+def _scan(path: Path) -> Scan:
+    if not path.exists():
+        msg = f"{path}: no such folder; check the path"
+        raise InputError(msg)
+    scan = scan_headers(path)
+    if scan.planes:
+        return scan
+    if scan.damaged:
+        file, reason = next(iter(scan.damaged.items()))
+        msg = f"{file}: {reason}; get the file anew"
+    elif scan.others:
+        file, reason = next(iter(scan.others.items()))
+        msg = f"{file}: {reason}, and there is no MR image beside it; give a folder with cardiac MR images"
+    else:
+        msg = f"{path}: holds no DICOM image; give a folder with the DICOM files of a study"
+    raise InputError(msg)
+
+
+def _once(planes: Sequence[Plane]) -> tuple[list[Plane], int]:
+    """Drop copies. Bad anonymisers give all files one UID, so position and clocks must agree too."""
+    known = {(plane.sop_instance_uid, plane.frame, plane.position, tuple(plane.clocks.items())): plane for plane in reversed(planes)}
+    return list(reversed(known.values())), len(planes) - len(known)
+
+
+def _subject(path: Path, planes: Sequence[Plane]) -> Subject:
+    height = _median(plane.height_m for plane in planes)
+    if height is not None and height < 3:
+        height *= 100
+    folder = path.resolve()
+    return Subject(
+        identifier=folder.name if path.is_dir() else folder.stem,
+        height_cm=None if height is None else round(height, 3),
+        weight_kg=_median(plane.weight_kg for plane in planes),
+        vendor=planes[0].manufacturer,
+    )
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None

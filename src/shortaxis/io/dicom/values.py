@@ -1,0 +1,90 @@
+"""Values of DICOM tags as plain numbers and text; one that does not parse counts as absent."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pydicom import Dataset
+
+_TEXT: Final = frozenset({"CS", "DA", "DS", "DT", "IS", "LO", "SH", "TM", "UI"})
+"""Value representations that are stored as text."""
+
+
+def flat(dataset: Dataset, wanted: Mapping[int, str]) -> dict[str, Any]:
+    """Give the wanted values by keyword.
+
+    Args:
+        dataset: What to look into; its sequences stay closed.
+        wanted: Keyword of each wanted tag.
+    """
+    found: dict[str, Any] = {}
+    for tag in dataset.keys() & wanted.keys():
+        try:
+            found[wanted[tag]] = _value(dataset, tag)
+        except Exception:  # noqa: S112 (a damaged value may fail in any way)
+            continue
+    return found
+
+
+def _value(dataset: Dataset, tag: int) -> Any:
+    """Give a value, text and numbers in text without pydicom's parsing: that takes most of the time of a scan."""
+    element = dataset.get_item(tag)
+    text = getattr(element, "value", None)
+    if not isinstance(text, bytes) or getattr(element, "VR", None) not in _TEXT:
+        return dataset[tag].value
+    parts = [part.strip(" \0") for part in text.decode("latin-1").split("\\")]
+    return parts[0] if len(parts) == 1 else parts
+
+
+def flat_groups(group: Dataset, wanted: Mapping[int, str]) -> dict[str, Any]:
+    """Give the wanted values of the functional groups of a frame: each group is a sequence of one item."""
+    found: dict[str, Any] = {}
+    for element in group:
+        if element.VR == "SQ" and len(element.value):
+            found |= flat(element.value[0], wanted)
+    return found
+
+
+def texts(value: Any) -> Sequence[str]:
+    """Texts of an attribute of any multiplicity."""
+    return [] if value is None else [value] if isinstance(value, str) else [str(one) for one in value]
+
+
+def numbers(value: Any, count: int) -> tuple[float, ...] | None:
+    """The numbers of an attribute where it holds just so many and all are finite."""
+    found = None if value is None or isinstance(value, str) else tuple(map(number, many(value)))
+    return None if found is None or len(found) != count or None in found else tuple(one for one in found if one is not None)
+
+
+def many(value: Any) -> Sequence[Any]:
+    """Values of an attribute of any multiplicity."""
+    return [] if value is None else list(value) if hasattr(value, "__iter__") and not isinstance(value, str) else [value]
+
+
+def number(value: Any) -> float | None:
+    """A finite number, or None."""
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        return None
+    return found if math.isfinite(found) else None
+
+
+def whole(value: Any) -> int | None:
+    """A whole number, or None."""
+    found = number(value)
+    return None if found is None else int(found)
+
+
+def seconds(value: Any) -> float | None:
+    """Seconds since midnight of a DICOM time HHMMSS.FFFFFF, of which the end may be missing and an offset from UTC may follow."""
+    text = str(value or "").replace(":", "").split("+")[0].split("-")[0].strip()
+    clock, _, fraction = text.partition(".")
+    if not clock.isdigit() or len(clock) not in {2, 4, 6} or not (fraction or "0").isdigit():
+        return None
+    hours, minutes, full = (int(clock[start : start + 2] or 0) for start in (0, 2, 4))
+    return hours * 3600 + minutes * 60 + full + float(f"0.{fraction or 0}")

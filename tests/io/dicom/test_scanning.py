@@ -1,0 +1,146 @@
+"""Junk in the folder: it is told apart from images, named when it matters, and never crashes the scan."""
+
+from __future__ import annotations
+
+import numpy as np
+import pydicom
+import pytest
+
+from shortaxis.errors import DataWarning, InputError
+from shortaxis.io.dicom import is_dicom, read_dicom, survey_dicom
+from shortaxis.io.dicom.scanning import scan_headers
+from shortaxis.phantom.dicom import write_dicom
+
+
+def edit(file, change):
+    dataset = pydicom.dcmread(file)
+    change(dataset)
+    dataset.save_as(file)
+
+
+def test_an_absent_path_and_an_empty_folder_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"none: no such folder"):
+        read_dicom(tmp_path / "none")
+    with pytest.raises(InputError, match="holds no DICOM image"):
+        read_dicom(tmp_path)
+
+
+def test_a_folder_of_text_holds_no_dicom_image(tmp_path):
+    (tmp_path / "a.txt").write_text("text")
+    (tmp_path / "b.dcm").write_text("x" * 500)
+    with pytest.raises(InputError, match="holds no DICOM image"):
+        read_dicom(tmp_path)
+
+
+def test_another_modality_is_named(tmp_path, cine):
+    for file in write_dicom(tmp_path, cine):
+        edit(file, lambda dataset: setattr(dataset, "Modality", "CT"))
+    with pytest.raises(InputError, match=r"IM00000\.dcm: its modality is CT, and there is no MR image"):
+        read_dicom(tmp_path)
+
+
+def test_files_cut_short_are_left_out_by_name_and_the_rest_is_read(tmp_path, cine):
+    files = write_dicom(tmp_path, cine)
+    files[7].write_bytes(files[7].read_bytes()[:-10])
+    files[13].write_bytes(files[13].read_bytes()[:400])
+    with pytest.warns(DataWarning) as said:
+        study = read_dicom(tmp_path)
+    told = " ".join(str(one.message) for one in said)
+    assert "IM00007.dcm is cut short; it is left out" in told
+    assert "IM00013.dcm ends before its pixels" in told
+    assert study.pixels.shape == cine.pixels.shape
+
+
+def test_many_damaged_files_are_counted_not_listed(tmp_path, cine):
+    files = write_dicom(tmp_path, cine)
+    for file in files[:7]:
+        file.write_bytes(file.read_bytes()[:-10])
+    with pytest.warns(DataWarning, match="and 2 more files are damaged"):
+        read_dicom(tmp_path)
+
+
+def test_a_folder_of_damaged_files_names_the_first(tmp_path, cine):
+    for file in write_dicom(tmp_path, cine):
+        file.write_bytes(file.read_bytes()[:-10])
+    with pytest.raises(InputError, match=r"IM00000\.dcm: is cut short; get the file anew"):
+        read_dicom(tmp_path)
+
+
+@pytest.mark.parametrize("where", ["meta", "body"])
+def test_a_header_of_random_bytes_does_not_crash_the_scan(tmp_path, cine, where):
+    rng = np.random.default_rng(3)
+    for number, file in enumerate(write_dicom(tmp_path, cine)):
+        content = bytearray(file.read_bytes())
+        start = 132 if where == "meta" else 330 + 5 * number
+        content[start : start + 40] = rng.integers(0, 256, 40, np.uint8).tobytes()
+        file.write_bytes(content)
+    scan = scan_headers(tmp_path)
+    assert len(scan.planes) + len(scan.damaged) + len(scan.others) == 25
+
+
+def test_an_unreadable_file_counts_as_damaged(tmp_path, cine, monkeypatch):
+    file = write_dicom(tmp_path, cine)[0]
+
+    def fail(*_, **__):
+        raise ValueError
+
+    monkeypatch.setattr(pydicom, "dcmread", fail)
+    assert scan_headers(file).damaged == {file: "cannot be read (ValueError)"}
+
+
+def test_a_file_that_may_not_be_opened_is_no_dicom(tmp_path):
+    assert not is_dicom(tmp_path)
+
+
+def test_images_without_pixels_or_place_are_told_apart(tmp_path, cine):
+    files = write_dicom(tmp_path, cine)
+    edit(files[0], lambda dataset: dataset.__delitem__("PixelData"))
+    edit(files[1], lambda dataset: dataset.__delitem__("ImagePositionPatient"))
+    edit(files[2], lambda dataset: setattr(dataset, "PixelSpacing", [0, 0]))
+    edit(files[3], lambda dataset: setattr(dataset, "ImageOrientationPatient", [1, 0, 0, 1, 0, 0]))
+    edit(files[4], lambda dataset: dataset.__delitem__("Rows"))
+    scan = scan_headers(tmp_path)
+    assert scan.damaged == {files[0]: "ends before its pixels, or never had any"}
+    assert scan.others == {**dict.fromkeys(files[1:4], "has no position in the patient"), files[4]: "is not an image"}
+
+
+def test_several_frames_without_functional_groups_have_no_place(tmp_path, cine):
+    (file,) = write_dicom(tmp_path, cine, enhanced=True)
+    edit(file, lambda dataset: dataset.__delitem__("PerFrameFunctionalGroupsSequence"))
+    assert scan_headers(file).others == {file: "has no position in the patient"}
+
+
+def test_an_enhanced_file_without_shared_groups_is_read_if_each_frame_says_all(tmp_path, cine):
+    (file,) = write_dicom(tmp_path, cine, enhanced=True)
+
+    def unshare(dataset):
+        shared = dataset.SharedFunctionalGroupsSequence[0]
+        for frame in dataset.PerFrameFunctionalGroupsSequence:
+            frame.update(shared)
+        del dataset.SharedFunctionalGroupsSequence
+
+    edit(file, unshare)
+    assert np.array_equal(read_dicom(file).pixels, cine.pixels)
+
+
+def test_files_without_preamble_are_read(tmp_path, cine):
+    for file in write_dicom(tmp_path, cine):
+        dataset = pydicom.dcmread(file)
+        plain = pydicom.Dataset(dataset)
+        plain.save_as(file, implicit_vr=True, little_endian=True, enforce_file_format=False)
+        assert file.read_bytes()[128:132] != b"DICM"
+    assert np.array_equal(read_dicom(tmp_path).pixels, cine.pixels)
+
+
+def test_values_that_break_the_standard_pass(tmp_path, cine):
+    for file in write_dicom(tmp_path, cine):
+        content = file.read_bytes()
+        file.write_bytes(content.replace(b"20200101", b"20120000"))
+    assert np.array_equal(read_dicom(tmp_path).pixels, cine.pixels)
+
+
+def test_pydicoms_own_settings_are_left_as_they_were(tmp_path, cine):
+    write_dicom(tmp_path, cine)
+    before = pydicom.config.settings.reading_validation_mode
+    survey_dicom(tmp_path)
+    assert pydicom.config.settings.reading_validation_mode == before
