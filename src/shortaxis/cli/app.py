@@ -14,6 +14,7 @@ from shortaxis.cli.calibrate import calibrate
 from shortaxis.cli.console import INPUT_ERROR, INTERNAL_ERROR, INTERRUPTED, complain
 from shortaxis.cli.demo import demo
 from shortaxis.cli.evaluate import evaluate
+from shortaxis.cli.export import export
 from shortaxis.cli.model import model
 from shortaxis.cli.networks import networks
 from shortaxis.cli.pack import pack
@@ -107,5 +108,5 @@ def program(
             stream.reconfigure(errors="replace")  # a terminal without UTF-8 shows ? and not an error
 
 
-for command in (segment, evaluate, train, demo, networks, model, calibrate, speed, split, pack, phantom):
+for command in (segment, evaluate, train, demo, networks, model, export, calibrate, speed, split, pack, phantom):
     app.command()(command)
