@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from shortaxis.errors import InputError
-from shortaxis.indices import Index, body_surface_area, indices, structure_volumes, ventricular_indices
+from shortaxis.indices import body_surface_area, structure_volumes, ventricular_indices
 from shortaxis.labels import Structure
-from shortaxis.study import Segmentation, Study, Subject
 
 SPACING = (10.0, 2.0, 1.0)  # one voxel is 0.02 ml
 
@@ -21,10 +20,6 @@ def frame(rv, myo, lv):
 
 
 ED, ES = frame(500, 1000, 2000), frame(300, 1100, 800)
-
-
-def study(n_phases=2, **known):
-    return Study(np.zeros((n_phases, 2, 50, 50), np.float32), SPACING, **known)
 
 
 def test_volume_is_area_times_slice_distance_summed_over_slices():
@@ -51,6 +46,8 @@ def test_indices_of_hand_worked_frames():
         "rv_sv": (pytest.approx(4), "ml"),
         "rv_ef": (pytest.approx(40), "%"),
         "lv_mass": (pytest.approx(21), "g"),
+        "sv_difference": (pytest.approx(20), "ml"),
+        "sv_difference_percent": (pytest.approx(100 * 20 / 14), "%"),
     }
 
 
@@ -71,7 +68,9 @@ def test_every_index_says_what_it_is_and_why_it_is_missing():
 def test_without_end_systole_only_what_needs_it_is_missing():
     found = ventricular_indices(ED, None, SPACING)
     missing = {name for name, index in found.items() if index.reason == "the end-systolic phase is not known"}
-    assert missing == {f"{side}_{name}" for side in ("lv", "rv") for name in ("esv", "sv", "ef", "esv_indexed", "sv_indexed")}
+    assert missing == {"sv_difference", "sv_difference_percent"} | {
+        f"{side}_{name}" for side in ("lv", "rv") for name in ("esv", "sv", "ef", "co", "esv_indexed", "sv_indexed", "co_indexed")
+    }
     assert found["lv_mass"].value == pytest.approx(21)
 
 
@@ -112,12 +111,26 @@ def test_impossible_body_sizes_are_refused(size):
         body_surface_area(*size)
 
 
-def test_indices_of_a_segmentation_use_the_phases_and_body_size_of_the_study():
-    labels = np.stack([ES, frame(0, 0, 0), ED])
-    known = study(3, end_diastole=2, end_systole=0, subject=Subject(height_cm=160, weight_kg=57.6))
-    assert indices(Segmentation(known, labels)) == ventricular_indices(ED, ES, SPACING, height_cm=160, weight_kg=57.6)
+def test_cardiac_output_is_stroke_volume_times_heart_rate():
+    found = ventricular_indices(ED, ES, SPACING, height_cm=160, weight_kg=57.6, heart_rate=75)
+    assert (found["lv_co"].value, found["lv_co"].unit) == (pytest.approx(1.8), "l/min")
+    assert found["rv_co"].value == pytest.approx(0.3)
+    assert (found["lv_co_indexed"].value, found["lv_co_indexed"].unit) == (pytest.approx(1.8 / 1.6), "l/min/m²")
+    assert found["heart_rate"].value == 75
 
 
-def test_indices_of_a_study_without_tags_have_reasons_only():
-    found = indices(Segmentation(study(), np.stack([ED, ES])))
-    assert all(isinstance(index, Index) and index.value is None and index.reason for index in found.values())
+def test_without_heart_rate_there_is_no_cardiac_output():
+    found = ventricular_indices(ED, ES, SPACING)
+    assert found["lv_co"].reason == found["heart_rate"].reason == "the heart rate is not known"
+
+
+@pytest.mark.parametrize("rate", [0.0, -60.0, np.nan, np.inf])
+def test_impossible_heart_rates_are_refused(rate):
+    with pytest.raises(InputError, match="heart_rate must be positive"):
+        ventricular_indices(ED, ES, SPACING, heart_rate=rate)
+
+
+def test_stroke_volumes_without_a_positive_mean_have_a_difference_but_no_share():
+    found = ventricular_indices(ES, ED, SPACING)
+    assert found["sv_difference"].value == pytest.approx(-20)
+    assert (found["sv_difference_percent"].value, found["sv_difference_percent"].reason) == (None, "the mean stroke volume is not positive")

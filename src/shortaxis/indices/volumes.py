@@ -8,12 +8,12 @@ trabeculae count as the labels have them; in ACDC they belong to the cavity. Def
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from shortaxis.errors import InputError
+from shortaxis.indices.index import Index
 from shortaxis.labels import N_CLASSES, Structure
 
 if TYPE_CHECKING:
@@ -21,34 +21,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from shortaxis.study import Segmentation, Spacing
+    from shortaxis.study import Spacing
 
 MYOCARDIAL_DENSITY: Final = 1.05
 """g/ml (Schulz-Menger et al., JCMR 22:19, 2020)."""
 
 _SCMR: Final = "Schulz-Menger et al., J Cardiovasc Magn Reson 22:19, 2020"
 _MOSTELLER: Final = "Mosteller, N Engl J Med 317:1098, 1987"
-
-
-@dataclass(frozen=True)
-class Index:
-    """A clinical index.
-
-    Attributes:
-        name: Short name, such as `lv_edv`.
-        value: The index, or None when it cannot be known.
-        unit: Unit of the value.
-        definition: How it is computed, in words.
-        source: Where the definition comes from.
-        reason: Why there is no value, in words; None when there is one.
-    """
-
-    name: str
-    value: float | None
-    unit: str
-    definition: str
-    source: str
-    reason: str | None = None
 
 
 def structure_volumes(labels: NDArray[np.uint8], spacing: Spacing) -> NDArray[np.float64]:
@@ -79,22 +58,6 @@ def body_surface_area(height_cm: float, weight_kg: float) -> float:
     return float(np.sqrt(height_cm * weight_kg / 3600.0))
 
 
-def indices(segmentation: Segmentation) -> dict[str, Index]:
-    """The ventricular indices of a segmented study, from the phases that the study names as ED and ES.
-
-    Args:
-        segmentation: Labels of a study; `study.end_diastole` and `study.end_systole` choose the phases.
-
-    Returns:
-        The indices by name, as `ventricular_indices`. Where ED or ES is not known, those that need it have no value but a reason.
-    """
-    study, subject = segmentation.study, segmentation.study.subject
-    end_diastole, end_systole = (None if phase is None else segmentation.labels[phase] for phase in (study.end_diastole, study.end_systole))
-    return ventricular_indices(
-        end_diastole, end_systole, study.spacing, study.spacing, height_cm=subject.height_cm, weight_kg=subject.weight_kg
-    )
-
-
 def ventricular_indices(
     labels_ed: NDArray[np.uint8] | None,
     labels_es: NDArray[np.uint8] | None,
@@ -103,6 +66,7 @@ def ventricular_indices(
     *,
     height_cm: float | None = None,
     weight_kg: float | None = None,
+    heart_rate: float | None = None,
 ) -> dict[str, Index]:
     """The ventricular indices from the labels of the ED and the ES frame.
 
@@ -113,23 +77,27 @@ def ventricular_indices(
         spacing_es: (z, y, x) in mm of the ES frame; None for that of ED.
         height_cm: Body height in cm, or None when unknown.
         weight_kg: Body weight in kg, or None when unknown.
+        heart_rate: Beats a minute, or None when unknown.
 
     Returns:
-        By name: EDV, ESV and SV in ml and EF in % of LV and RV (`lv_edv` … `rv_ef`), `lv_mass` in g, `bsa` in m², and volumes and mass
-        divided by it (`lv_edv_indexed` …) in ml/m² and g/m². What cannot be known has no value but a reason.
+        By name: EDV, ESV and SV in ml and EF in % of LV and RV (`lv_edv` … `rv_ef`), `lv_mass` in g, cardiac output in l/min (`lv_co`,
+        `rv_co`), `bsa` in m², and volumes, mass and output divided by it (`lv_edv_indexed` …); `heart_rate`; and the agreement of
+        the stroke volumes, `sv_difference` in ml and `sv_difference_percent`. What cannot be known has no value but a reason.
 
     Raises:
-        InputError: Height or weight is given and not positive.
+        InputError: Height, weight or heart rate is given and not positive.
     """
     volumes_ed = None if labels_ed is None else structure_volumes(labels_ed, spacing_ed)
     volumes_es = None if labels_es is None else structure_volumes(labels_es, spacing_es or spacing_ed)
     found = indices_of_volumes(volumes_ed, volumes_es)
+    found |= _output(found, heart_rate)
     if height_cm is None or weight_kg is None:
         area, reason = None, "height and weight are not both known"
     else:
         area, reason = body_surface_area(height_cm, weight_kg), None
     found["bsa"] = Index("bsa", area, "m²", "body surface area: √(height in cm × weight in kg ÷ 3600)", _MOSTELLER, reason)
     found |= _indexed(found, area, reason)
+    found |= _stroke_volume_agreement(found["lv_sv"], found["rv_sv"])
     return found
 
 
@@ -172,10 +140,40 @@ def indices_of_volumes(ed: NDArray[Any] | None, es: NDArray[Any] | None) -> dict
     return found
 
 
+def _output(found: Mapping[str, Index], heart_rate: float | None) -> dict[str, Index]:
+    if heart_rate is not None and not (np.isfinite(heart_rate) and heart_rate > 0):
+        msg = f"heart_rate must be positive, not {heart_rate}; leave it out when it is not known"
+        raise InputError(msg)
+    unknown = "the heart rate is not known"
+    added = {"heart_rate": Index("heart_rate", heart_rate, "1/min", "beats a minute", _SCMR, None if heart_rate else unknown)}
+    for side in ("lv", "rv"):
+        stroke = found[f"{side}_sv"]
+        output = None if stroke.value is None or heart_rate is None else stroke.value * heart_rate / 1000.0
+        definition = f"{side.upper()} cardiac output: SV × heart rate"
+        added[f"{side}_co"] = Index(
+            f"{side}_co", output, "l/min", definition, _SCMR, None if output is not None else stroke.reason or unknown
+        )
+    return added
+
+
+def _stroke_volume_agreement(lv: Index, rv: Index) -> dict[str, Index]:
+    """Without shunt or regurgitation both ventricles eject the same, so their difference checks the contours."""
+    reason = lv.reason or rv.reason
+    difference = None if lv.value is None or rv.value is None else lv.value - rv.value
+    mean = None if lv.value is None or rv.value is None else (lv.value + rv.value) / 2
+    share = None if difference is None or not mean or mean < 0 else 100.0 * difference / mean
+    no_share = None if share is not None else reason or "the mean stroke volume is not positive"
+    percent = "difference of the stroke volumes in % of their mean: 100 × (LV − RV) ÷ mean"
+    return {
+        "sv_difference": Index("sv_difference", difference, "ml", "difference of the stroke volumes: LV − RV", _SCMR, reason),
+        "sv_difference_percent": Index("sv_difference_percent", share, "%", percent, _SCMR, no_share),
+    }
+
+
 def _indexed(found: Mapping[str, Index], area: float | None, reason: str | None) -> dict[str, Index]:
     indexed = {}
     for name, index in found.items():
-        if index.unit not in {"ml", "g"}:
+        if index.unit not in {"ml", "g", "l/min"}:
             continue
         value = None if area is None or index.value is None else index.value / area
         indexed[f"{name}_indexed"] = Index(

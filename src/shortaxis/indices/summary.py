@@ -1,0 +1,63 @@
+"""The indices of a whole study in one table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from shortaxis.indices.curves import volume_curves
+from shortaxis.indices.index import Index
+from shortaxis.indices.volumes import ventricular_indices
+
+if TYPE_CHECKING:
+    from shortaxis.indices.curves import VolumeCurves
+    from shortaxis.study import Segmentation
+
+_SCMR: Final = "Schulz-Menger et al., J Cardiovasc Magn Reson 22:19, 2020"
+_RULES: Final = "rule of shortaxis.indices.curves"
+
+
+def indices(segmentation: Segmentation, *, heart_rate: float | None = None) -> dict[str, Index]:
+    """The ventricular indices of a segmented study.
+
+    ED and ES are the study's own; in a cine of at least five phases those that it does not name are found on the LV volume curve, and the
+    definitions of `ed_phase` and `es_phase` say which it was.
+
+    Args:
+        segmentation: Labels of a study; set `study.end_diastole` and `study.end_systole` to override what would be found.
+        heart_rate: Beats a minute; None takes it from the phase times where these cover the heartbeat.
+
+    Returns:
+        The indices by name: those of `ventricular_indices`; `ed_phase` and `es_phase`, counted from 0; and peak ejection and filling rates
+        in ml/s (`lv_per`, `lv_pfr`, `rv_per`, `rv_pfr`). What cannot be known has no value but a reason.
+
+    Raises:
+        InputError: Height, weight or heart rate is given and not positive.
+    """
+    study, subject, curves = segmentation.study, segmentation.study.subject, volume_curves(segmentation)
+    diastole, systole = (None if phase is None else segmentation.labels[phase] for phase in (curves.end_diastole, curves.end_systole))
+    found = ventricular_indices(
+        diastole,
+        systole,
+        study.spacing,
+        height_cm=subject.height_cm,
+        weight_kg=subject.weight_kg,
+        heart_rate=curves.heart_rate if heart_rate is None else heart_rate,
+    )
+    found["heart_rate"] = _heart_rate(found["heart_rate"], curves, given=heart_rate is not None)
+    for short, name, words in (("ed", "end_diastole", "end-diastolic"), ("es", "end_systole", "end-systolic")):
+        phase = getattr(curves, name)
+        origin = "found on the LV volume curve" if name in curves.found else "named by the study"
+        definition = f"the {words} phase, counted from 0" + ("" if phase is None else f"; {origin}")
+        reason = None if phase is not None else f"the {words} phase is not known"
+        found[f"{short}_phase"] = Index(f"{short}_phase", None if phase is None else float(phase), "phase", definition, _RULES, reason)
+    for side, rates in (("lv", curves.lv_rates), ("rv", curves.rv_rates)):
+        for short, kind, move in (("per", "ejection", "fall"), ("pfr", "filling", "rise")):
+            value = None if rates is None else float(getattr(rates, kind))
+            definition = f"{side.upper()} peak {kind} rate: fastest {move} of the volume, as slope of its three lowest harmonics"
+            found[f"{side}_{short}"] = Index(f"{side}_{short}", value, "ml/s", definition, _RULES, curves.no_rates)
+    return found
+
+
+def _heart_rate(index: Index, curves: VolumeCurves, *, given: bool) -> Index:
+    definition = "beats a minute, as given" if given else "60 000 ÷ cycle length in ms; cycle length: number of phases × step between them"
+    return Index(index.name, index.value, index.unit, definition, _SCMR if given else _RULES, None if index.value else curves.no_cycle)

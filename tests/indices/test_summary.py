@@ -1,0 +1,91 @@
+"""The table of a whole study."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+import shortaxis
+from shortaxis.errors import InputError
+from shortaxis.indices import Index, indices, ventricular_indices
+from shortaxis.labels import Structure
+from shortaxis.study import Segmentation, Study, Subject
+
+SPACING = (10.0, 10.0, 10.0)  # one voxel is 1 ml
+LV = [100, 88, 60, 41, 40, 55, 78, 84, 88, 96]
+RV = [110, 98, 72, 52, 50, 66, 88, 94, 98, 106]
+TIMES = tuple(80.0 * phase for phase in range(10))
+
+
+def cine(lv=LV, rv=RV, **known):
+    labels = np.zeros((len(lv), 2, 20, 20), np.uint8)
+    for frame, left, right in zip(labels.reshape(len(lv), -1), lv, rv, strict=True):
+        frame[:left], frame[300 : 300 + right], frame[600:680] = Structure.LV, Structure.RV, Structure.MYO
+    return Segmentation(Study(np.zeros(labels.shape, np.float32), SPACING, **known), labels)
+
+
+def test_phases_and_body_size_are_those_of_the_study():
+    known = cine(end_diastole=9, end_systole=3, subject=Subject(height_cm=160, weight_kg=57.6))
+    found = indices(known)
+    expected = ventricular_indices(known.labels[9], known.labels[3], SPACING, height_cm=160, weight_kg=57.6)
+    assert {name: found[name].value for name in expected} == {name: index.value for name, index in expected.items()}
+    assert (found["lv_edv"].value, found["lv_esv"].value) == (96, 41)
+    assert (found["ed_phase"].value, found["es_phase"].value) == (9, 3)
+    assert found["ed_phase"].definition == "the end-diastolic phase, counted from 0; named by the study"
+
+
+def test_phases_that_a_cine_does_not_name_are_found_and_said_to_be_found():
+    found = indices(cine(end_diastole=9))
+    assert (found["lv_edv"].value, found["lv_esv"].value) == (96, 40)
+    assert found["ed_phase"].definition.endswith("named by the study")
+    assert (found["es_phase"].value, found["es_phase"].unit) == (4, "phase")
+    assert found["es_phase"].definition == "the end-systolic phase, counted from 0; found on the LV volume curve"
+
+
+def test_a_short_study_without_tags_has_reasons_only():
+    found = indices(cine(LV[:2], RV[:2]))
+    assert all(isinstance(index, Index) and index.value is None and index.reason for index in found.values())
+    assert found["ed_phase"].reason == found["lv_edv"].reason == "the end-diastolic phase is not known"
+
+
+def test_cardiac_output_rests_on_the_phase_times():
+    found = indices(cine(phase_times=TIMES))
+    assert found["heart_rate"].value == pytest.approx(75)
+    assert found["lv_co"].value == pytest.approx(60 * 75 / 1000)
+    assert found["rv_co"].value == pytest.approx(60 * 75 / 1000)
+    assert "cycle length" in found["heart_rate"].definition
+    assert found["lv_per"].unit == "ml/s"
+    # Between the mean slope of systole and the steepest step between two phases.
+    assert 60 / 0.32 < found["lv_per"].value < 28 / 0.08
+    assert found["sv_difference"].value == 0
+
+
+def test_a_given_heart_rate_overrides_the_phase_times():
+    found = indices(cine(phase_times=TIMES), heart_rate=60)
+    assert (found["heart_rate"].value, found["heart_rate"].definition) == (60, "beats a minute, as given")
+    assert found["lv_co"].value == pytest.approx(3.6)
+    assert shortaxis.indices(cine(), heart_rate=60)["lv_co"].value == pytest.approx(3.6)
+    with pytest.raises(InputError, match="heart_rate must be positive"):
+        indices(cine(), heart_rate=-60)
+
+
+def test_without_times_output_and_rates_say_why_they_are_missing():
+    found = indices(cine())
+    for name in ("heart_rate", "lv_pfr", "rv_per"):
+        assert (found[name].value, found[name].reason) == (None, "the times of the phases are not known")
+    assert found["lv_co"].reason == "the heart rate is not known"
+
+
+@pytest.mark.parametrize("known", [{}, {"phase_times": TIMES}, {"subject": Subject(height_cm=170, weight_kg=70)}])
+def test_every_index_is_whole_and_goes_through_json(known):
+    for segmentation in (cine(**known), cine(LV[:1], RV[:1])):
+        for name, index in indices(segmentation).items():
+            assert index.name == name
+            assert index.unit
+            assert index.definition
+            assert index.source
+            assert (index.value is None) == (index.reason is not None)
+            assert json.loads(json.dumps(asdict(index), allow_nan=False))["value"] == index.value
