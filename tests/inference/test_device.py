@@ -7,7 +7,7 @@ from shortaxis.errors import InputError
 from shortaxis.inference.device import choose_device, device_in_words
 
 
-@pytest.mark.parametrize(("name", "reason"), [("tpu9", "no such kind"), ("cuda:97", "CUDA devices")])
+@pytest.mark.parametrize(("name", "reason"), [("tpu9", "no such kind"), ("meta", "no such kind"), ("cuda:97", "CUDA devices")])
 def test_a_device_that_is_not_there_is_refused(name, reason):
     with pytest.raises(InputError, match=rf"--device {name}: .*{reason}"):
         choose_device(name)

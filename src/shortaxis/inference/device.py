@@ -30,9 +30,11 @@ def choose_device(device: str = "auto", local_index: int = 0) -> torch.device:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         chosen = torch.device(device)
-    except RuntimeError as error:
+    except RuntimeError:
+        chosen = torch.device("meta")
+    if chosen.type not in {"cpu", "cuda"}:
         msg = f"--device {device}: no such kind of device; choose auto, cpu, cuda or cuda:N"
-        raise InputError(msg) from error
+        raise InputError(msg)
     if chosen.type == "cuda":
         chosen = torch.device("cuda", local_index if chosen.index is None else chosen.index)
         if chosen.index >= torch.cuda.device_count():

@@ -102,23 +102,27 @@ class Model:
         """
         frames: list[FramePrediction] = []
         labels = np.empty(study.pixels.shape, np.uint8)
+        # Filled phase by phase: a list to be stacked at the end would take the memory twice.
+        shape = (study.n_phases, N_CLASSES, *study.pixels.shape[1:])
+        probabilities = np.empty(shape, np.float32) if keep_probabilities else None
         for phase, image in enumerate(study.pixels):
             _refuse_unfit(image, phase)
             result = self.segment_frame(image, (study.spacing[1], study.spacing[2]), clean=clean)
             labels[phase] = result.labels
-            if keep_probabilities or keep_uncertainty:
-                # Not a view of nothing: that would keep the whole array in memory.
-                kept = result._replace(on_grid=OnGrid(_NOTHING, _NOTHING))
-                frames.append(kept if keep_probabilities else kept._replace(probabilities=_NOTHING))
+            if probabilities is not None:
+                probabilities[phase] = result.probabilities
+            if keep_uncertainty:
+                # Not views of nothing: those would keep the whole arrays in memory.
+                frames.append(result._replace(probabilities=_NOTHING, on_grid=OnGrid(_NOTHING, _NOTHING)))
             if on_phase is not None:
                 on_phase(phase, result)
-        sigmas = [frame.sigma for frame in frames if frame.sigma is not None] if keep_uncertainty else []
+        sigmas = [frame.sigma for frame in frames if frame.sigma is not None]
         return Segmentation(
             study,
             labels,
-            probabilities=np.stack([frame.probabilities for frame in frames]) if keep_probabilities else None,
+            probabilities=probabilities,
             sigma=np.stack(sigmas) if sigmas else None,
-            omega=np.stack([frame.omega for frame in frames]) if keep_uncertainty else None,
+            omega=np.stack([frame.omega for frame in frames]) if frames else None,
         )
 
     def segment_frame(self, image: NDArray[np.generic], spacing: tuple[float, float], *, clean: bool = True) -> FramePrediction:

@@ -51,7 +51,8 @@ def write_maps(values: NDArray[np.float32], study: Study, path: Path | str) -> N
         layout = replace(layout, shape=(first, second, third))
     header.set_data_dtype(np.float32)
     header.set_intent("vector")
-    stored = np.stack([layout.to_file(values[:, channel]) for channel in range(channels)], axis=-1)
+    # Views all the way: the probabilities of a long cine fill hundreds of megabytes.
+    stored = layout.to_file(values.reshape(phases * channels, depth, height, width)).reshape(*layout.shape, phases, channels)
     image_class = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
     image = image_class(stored, None, header)
     with atomic_path(Path(path)) as temporary:
