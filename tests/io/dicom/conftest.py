@@ -30,7 +30,7 @@ def oblique_affine(step: float = 8.0, row: float = 1.5, column: float = 1.25) ->
 @pytest.fixture(scope="session")
 def cine() -> Study:
     """Five phases of five slices; the brightness of an image is 100 + 100 · slice + 10 · phase, with a pattern of 0 to 9 on top."""
-    pattern = np.random.default_rng(0).integers(0, 10, (7, 9))
+    pattern = np.random.default_rng(0).integers(0, 10, (36, 40))
     levels = 100 + 100 * np.arange(5)[None, :] + 10 * np.arange(5)[:, None]
     return Study(
         pixels=(levels[:, :, None, None] + pattern).astype(np.float32),

@@ -60,13 +60,13 @@ def order_phases(slices: Sequence[Sequence[Plane]]) -> Phases:
     Returns:
         The ordered stack; slices that hold too few phases are missing.
     """
-    notes: list[str] = []
     clock = choose_clock(slices)
+    events: dict[str, list[int]] = defaultdict(list)
     chosen = []
     for number, planes in enumerate(slices, start=1):
         last, repeats = _latest(acquisitions(planes, clock))
         if repeats > 1:
-            notes.append(f"slice {number} of {len(slices)} was acquired {repeats} times; the {_which(last, planes)} counts")
+            events[f"acquired {repeats} times; the {_which(last, planes)} counts"].append(number)
         chosen.append(sorted(last, key=lambda plane: plane.clocks[clock]))
     counts = Counter(map(len, chosen))
     usual = max(counts, key=lambda count: (counts[count], count))
@@ -75,14 +75,12 @@ def order_phases(slices: Sequence[Sequence[Plane]]) -> Phases:
     kept = []
     for number, planes in enumerate(chosen, start=1):
         if 2 * len(planes) < usual:
-            notes.append(f"slice {number} of {len(slices)} has {len(planes)} of {usual} phases and is left out")
+            events[f"left out, with {len(planes)} of {usual} phases"].append(number)
             continue
         if len(planes) != usual:
-            notes.append(
-                f"slice {number} of {len(slices)} has {len(planes)} phases, the others {usual}; the nearest in the heart cycle is taken"
-            )
+            events[f"given {usual} phases by the nearest in the heart cycle, from {len(planes)}"].append(number)
         kept.append(planes if len(planes) == usual else _resampled(planes, clock, centre))
-    return Phases(kept, clock, _times(clock, centre, kept[0][0]), notes)
+    return Phases(kept, clock, _times(clock, centre, kept[0][0]), [_say(what, numbers, len(slices)) for what, numbers in events.items()])
 
 
 def choose_clock(slices: Sequence[Sequence[Plane]]) -> str:
@@ -168,6 +166,11 @@ def _latest(found: list[list[Plane]]) -> tuple[list[Plane], int]:
 
 def _moment(plane: Plane) -> tuple[float, float, float, float]:
     return plane.acquired, plane.series_number or 0, plane.acquisition_number or 0, reading(plane, "InstanceNumber")
+
+
+def _say(what: str, numbers: list[int], total: int) -> str:
+    named = f"slice {numbers[0]} was" if len(numbers) == 1 else f"slices {', '.join(map(str, numbers))} were"
+    return f"{named} {what} ({total} slices, counted from the base)"
 
 
 def _which(taken: Sequence[Plane], planes: Sequence[Plane]) -> str:

@@ -8,7 +8,7 @@ A run or stack is left out, with the reason, when it
 
 * shows the phase of the signal, or belongs to a flow measurement;
 * differs in inversion or echo time among the images of one slice (maps, scouts), or is inversion recovery (late enhancement);
-* has one image at each slice (localizer, late enhancement, anatomy);
+* has one image at each slice (localizer, late enhancement, anatomy), or fewer than five and no clock of the heart cycle;
 * has fewer than three slices (long-axis views, single slices);
 * lies more than 45° off the usual short-axis plane, unless its description says short axis;
 * runs over more than one heartbeat (perfusion, real time).
@@ -30,6 +30,7 @@ import numpy as np
 
 from shortaxis.errors import InputError
 from shortaxis.io.dicom.geometry import SHORT_AXIS_TILT, apexward, by_position, tilt
+from shortaxis.io.dicom.headers import CLOCKS
 from shortaxis.io.dicom.phases import IN_MS, acquisitions, choose_clock, split
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 
 FEWEST_SLICES: Final = 3
 FEWEST_PHASES: Final = 2
+FEWEST_UNCLOCKED: Final = 5
+"""Fewest phases where only times of day or instance numbers order them: two images may be a picture taken twice."""
+HEART_CLOCKS: Final = frozenset(CLOCKS[:5])
 ONE_BEAT: Final = 3000.0
 """ms that one heartbeat may last."""
 COMPARABLE: Final = 0.8
@@ -69,10 +73,15 @@ class Stack:
         return by_position(self.planes)
 
     @cached_property
+    def clock(self) -> str:
+        """What orders the phases."""
+        return choose_clock(self.slices)
+
+    @cached_property
     def n_phases(self) -> int:
         """How many images most slices have in one acquisition."""
-        clock = choose_clock(self.slices)
-        return statistics.mode(sorted((max(map(len, acquisitions(planes, clock))) for planes in self.slices), reverse=True))
+        counts = sorted((max(map(len, acquisitions(planes, self.clock))) for planes in self.slices), reverse=True)
+        return statistics.mode(counts)
 
     @property
     def series(self) -> tuple[int | None, ...]:
@@ -212,8 +221,8 @@ def _why_no_short_axis(stack: Stack) -> str | None:
     if len(stack.slices) < FEWEST_SLICES:
         number = len(stack.slices)
         return f"has {number} slice{'s' * (number > 1)} in this direction, as long-axis views do; a stack needs {FEWEST_SLICES}"
-    if stack.n_phases < FEWEST_PHASES:
-        return "has one phase, so it is no cine"
+    if stack.n_phases < (FEWEST_PHASES if stack.clock in HEART_CLOCKS else FEWEST_UNCLOCKED):
+        return f"has {stack.n_phases} images at each slice and no clock of the heart cycle, so it is no cine"
     angle = tilt(stack.planes[0])
     if angle > SHORT_AXIS_TILT and _hint(stack) <= 0:
         return f"lies {angle:.0f}° off the usual short-axis plane"
@@ -229,7 +238,7 @@ def _judged_by_count(stack: Stack) -> Stack:
 
 def _duration(stack: Stack) -> float:
     """How long the images of a slice run, in ms, as the median over the slices."""
-    clock = choose_clock(stack.slices)
+    clock = stack.clock
     spans = []
     for planes in stack.slices:
         last = acquisitions(planes, clock)[-1]
