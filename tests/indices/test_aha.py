@@ -124,12 +124,20 @@ def test_without_orientation_the_top_of_the_image_is_anterior(affine):
 
 def test_level_without_rv_takes_the_insertion_of_the_next():
     labels = heart()
-    for without, same in (((6, 7, 8), (1, 2)), ((3, 4, 5, 6, 7, 8), (0, 1, 2)), ((0, 1, 2), (0, 1)), ((0, 1, 2, 3, 4, 5), (0, 1, 2))):
+    for without, same in (((3, 4, 5, 6, 7, 8), (0, 1, 2)), ((0, 1, 2), (0, 1)), ((0, 1, 2, 3, 4, 5), (0, 1, 2))):
         cut = labels.copy()
         part = cut[list(without)]
         part[part == Structure.RV] = Structure.BACKGROUND
         cut[list(without)] = part
         assert len({aha_model(cut, SPACING).insertions[level] for level in same}) == 1
+
+
+def test_apex_takes_the_insertion_of_mid_since_the_rv_tapers():
+    labels = heart()
+    labels[6:] = heart(rv_width=70)[6:]
+    insertions = aha_model(labels, SPACING).insertions
+    assert np.rad2deg(insertions[2]) % 360 == pytest.approx(240, abs=3)
+    assert insertions[2] == insertions[1]
 
 
 def test_small_contact_says_nothing():

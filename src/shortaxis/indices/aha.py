@@ -15,7 +15,8 @@ The rules, from labels alone or with the orientation of the image:
   further up in the image, as short-axis images are displayed. A diagonal affine has no orientation: short-axis planes are oblique.
 * **Segments.** Basal and mid: six of 60°, from the anterior insertion through the septum: anteroseptal, inferoseptal, inferior,
   inferolateral, anterolateral, anterior. Apical: four of 90°, the septal one with its middle where the two basal septal ones meet.
-  Each level takes the mean insertion of its slices, and that of the next level where it has none.
+  Basal and mid take the mean insertion of their slices, and that of the next level where there is none. The apical level takes that of
+  mid: the RV tapers towards the apex, and its edge there is no insertion.
 """
 
 from __future__ import annotations
@@ -114,9 +115,9 @@ def aha_model(labels: NDArray[np.uint8], spacing: Spacing, affine: NDArray[np.fl
     for slice_index, (first, last) in contacts.items():
         at_level.setdefault(levels[slice_index], []).append(first if turn == 1 else last)
     means = {level: float(np.angle(np.exp(1j * np.array(angles)).mean())) for level, angles in at_level.items()}
-    basal = means.get(0, means.get(1, means.get(2, 0.0)))
+    basal = means[min(means)]
     mid = means.get(1, basal)
-    return AhaModel(rings, levels, (basal, mid, means.get(2, mid)), turn, orientation)
+    return AhaModel(rings, levels, (basal, mid, mid), turn, orientation)
 
 
 def segment_masks(labels: NDArray[np.uint8], spacing: Spacing, affine: NDArray[np.float64] | None = None) -> NDArray[np.uint8]:
