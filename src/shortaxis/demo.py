@@ -18,12 +18,12 @@ from shortaxis.metrics.case import Case
 from shortaxis.phantom import GROUPS, Phantom, make_phantom
 from shortaxis.reports.picture import save_picture
 from shortaxis.segmenting.findings import Findings
-from shortaxis.segmenting.opening import open_model
+from shortaxis.segmenting.opening import OpenModel, open_model
+from shortaxis.segmenting.trusting import Judged, segment_judged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shortaxis.inference import Model
     from shortaxis.study import Segmentation
 
 N_PHASES: Final = 12
@@ -103,37 +103,37 @@ def run_demo(
     if group not in GROUPS:
         msg = f"--group {group}: no phantom group is called so; known are {', '.join(GROUPS)}"
         raise InputError(msg)
-    loaded, provenance = open_model(model, device)
+    opened = open_model(model, device)
     on_progress(0, N_PHASES, "rendering")
     phantom = make_phantom(seed, group=group, n_phases=N_PHASES)
     with staged(out) as stage:
-        segmentation = _segment(phantom, stage, loaded, lambda phase: on_progress(phase + 1, N_PHASES, "segmenting"))
+        segmentation, verdicts = _segment(phantom, stage, opened, lambda phase: on_progress(phase + 1, N_PHASES, "segmenting"))
         study = segmentation.study
         name = str(study.subject.identifier)
         write_like(segmentation.labels, study, stage / "labels.nii.gz")
         findings = Findings(name)
-        findings.add(segmentation, "study.nii.gz")
-        write_json(stage / "indices.json", findings.to_dict(provenance))
+        findings.add(segmentation, "study.nii.gz", verdicts=verdicts)
+        write_json(stage / "indices.json", findings.to_dict(opened.provenance, opened.calibration))
         evaluation = evaluate_cases(_cases(phantom, segmentation))
         write_json(stage / "evaluation.json", evaluation.to_dict())
         save_picture(
             segmentation,
             stage / "picture.png",
             title=f"Virtual patient, group {group}, seed {seed}",
-            remark=f"Phantom, not a patient. Segmented by {loaded.spec.name}; slice numbers above, contours as labelled, nothing smoothed.",
+            remark=f"Phantom, not a patient. Segmented by {opened.model.spec.name}; slice numbers above, contours not smoothed.",
         )
     measured = [_compare(index_name, segmentation, phantom) for index_name in _TRUTHS]
     return Demonstration(name, measured, evaluation, out, (study.end_diastole or 0) + 1, (study.end_systole or 0) + 1)
 
 
-def _segment(phantom: Phantom, stage: Path, model: Model, on_phase: Callable[[int], None]) -> Segmentation:
+def _segment(phantom: Phantom, stage: Path, opened: OpenModel, on_phase: Callable[[int], None]) -> Judged:
     """Segment what a user would have: the file, not the array in memory."""
     truth = phantom.study
     write_like(truth.pixels, truth, stage / "study.nii.gz", dtype=np.float32)
     write_like(phantom.labels, truth, stage / "truth.nii.gz")
     study = read(stage / "study.nii.gz")
     study = replace(study, end_diastole=truth.end_diastole, end_systole=truth.end_systole, subject=truth.subject)
-    return model.segment(study, keep_uncertainty=False, on_phase=lambda phase, _: on_phase(phase))
+    return segment_judged(opened, study, on_phase, keep_uncertainty=False)
 
 
 def _cases(phantom: Phantom, segmentation: Segmentation) -> list[Case]:

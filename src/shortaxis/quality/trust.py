@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 POOR_DSC: Final = 0.8
 """A slice is poor when the mean DSC of its structures is below this, the threshold of Eq. 6."""
 
+MOST_REASONS: Final = 3
+
 REASONS: Final = {
     "member_disagreement": "the members of the ensemble disagree",
     "softness": "the probabilities do not settle on one outline",
@@ -69,14 +71,14 @@ class TrustModel:
         return np.asarray(expit(x @ np.asarray(self.coefficients) + self.intercept), np.float64)
 
     def reasons(self, signs: dict[str, NDArray[np.float64]], index: int) -> tuple[str, ...]:
-        """What is unusual about a slice, in words, the weightiest first; at least one reason is given."""
+        """What is unusual about a slice, in words, the weightiest first: one to three reasons."""
         weight = {
             name: coefficient * (signs[name][index] - mean) / scale
             for name, coefficient, mean, scale in zip(self.features, self.coefficients, self.mean, self.scale, strict=True)
         }
         ranked = sorted(weight, key=lambda name: -weight[name])
         unusual = [name for name in ranked if signs[name][index] > dict(zip(self.features, self.usual, strict=True))[name]]
-        return tuple(REASONS[name] for name in (unusual or ranked[:1]))
+        return tuple(REASONS[name] for name in (unusual or ranked[:1])[:MOST_REASONS])
 
 
 @dataclass(frozen=True)

@@ -6,19 +6,25 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from shortaxis import __version__
-from shortaxis.indices import Index, structure_volumes, ventricular_indices
-from shortaxis.labels import Structure
+from shortaxis.indices import Index, indices, structure_volumes, ventricular_indices
+from shortaxis.labels import FOREGROUND
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
+    from shortaxis.quality.calibration import Calibration
     from shortaxis.study import Segmentation, Spacing
 
 SCHEMA_VERSION: Final = 1
 """Version of `indices.json`; it rises when a reader of the old one would break."""
 
 _DIGITS: Final = 4
+_PHASES: Final = ("ED", "ES")
+_ANY_SPACING: Final = (1.0, 1.0, 1.0)
+"""Of a frame that is not there: it has no volume."""
 
 
 @dataclass
@@ -36,49 +42,59 @@ class Findings:
     def __post_init__(self) -> None:
         self._labels: dict[str, tuple[NDArray[np.uint8], Spacing]] = {}
         self._body: tuple[float | None, float | None] = (None, None)
+        self._of_cine: dict[str, Index] | None = None
 
-    def add(self, segmentation: Segmentation, image: str, first_frame: int = 1) -> None:
-        """Take the volumes of an image, and its ED and ES labels where it is the first to have them.
+    def add(self, segmentation: Segmentation, image: str, first_frame: int = 1, verdicts: Sequence[list[dict[str, Any]]] = ()) -> None:
+        """Take the volumes of an image, and what is needed for the indices.
 
         Args:
             segmentation: Labels of a frame or a cine whose study names ED and ES as far as they are known.
             image: The image's file name.
             first_frame: Number of its first frame.
+            verdicts: On the end slices of each frame, from `EndSliceJudge`; empty where the model has no calibration.
         """
         study = segmentation.study
-        named = {index: phase for phase, index in (("ES", study.end_systole), ("ED", study.end_diastole)) if index is not None}
+        named = {study.end_systole: "ES", study.end_diastole: "ED"}
         self._body = (study.subject.height_cm, study.subject.weight_kg)
+        if study.n_phases > 1:
+            self._of_cine = indices(segmentation)
+            named = {_phase(self._of_cine, "es"): "ES", _phase(self._of_cine, "ed"): "ED"}
         for index, volumes in enumerate(structure_volumes(segmentation.labels, study.spacing)):
             phase = named.get(index)
-            millilitres = {f"{part.name.lower()}_ml": round(float(volumes[part]), _DIGITS) for part in Structure if part}
-            self.frames.append({"image": image, "frame": first_frame + index, "phase": phase, **millilitres})
-            if phase is not None:
-                self._labels.setdefault(phase, (segmentation.labels[index], study.spacing))
+            millilitres = {f"{part.name.lower()}_ml": round(float(volumes[part]), _DIGITS) for part in FOREGROUND}
+            row = {"image": image, "frame": first_frame + index, "phase": phase, **millilitres}
+            self.frames.append(row | ({"end_slices": verdicts[index]} if verdicts else {}))
+            if phase is not None and study.n_phases == 1:
+                self._labels[phase] = (segmentation.labels[index], study.spacing)
 
     def indices(self) -> dict[str, Index]:
-        """The clinical indices; those that need an unknown phase have a reason instead of a value."""
-        end_diastole, end_systole = self._labels.get("ED"), self._labels.get("ES")
-        some = end_diastole or end_systole
-        spacing = some[1] if some else (1.0, 1.0, 1.0)  # without ED and ES no volume is formed
-        return ventricular_indices(
-            None if end_diastole is None else end_diastole[0],
-            None if end_systole is None else end_systole[0],
-            spacing if end_diastole is None else end_diastole[1],
-            spacing if end_systole is None else end_systole[1],
-            height_cm=self._body[0],
-            weight_kg=self._body[1],
-        )
+        """The clinical indices: from the ED and ES frames, or from the cine where they are not both frames of their own.
 
-    def to_dict(self, model: dict[str, str]) -> dict[str, Any]:
+        Those that need a phase which is not known have a reason instead of a value.
+        """
+        if self._of_cine is not None and len(self._labels) < len(_PHASES):
+            return self._of_cine
+        unknown = (None, _ANY_SPACING)
+        (end_diastole, spacing_ed), (end_systole, spacing_es) = (self._labels.get(phase, unknown) for phase in _PHASES)
+        return ventricular_indices(end_diastole, end_systole, spacing_ed, spacing_es, height_cm=self._body[0], weight_kg=self._body[1])
+
+    def to_dict(self, model: dict[str, str], calibration: Calibration | None = None) -> dict[str, Any]:
         """JSON-able form.
 
         Args:
             model: What is to be known of the model, such as its name and SHA-256.
+            calibration: Gives the indices their intervals.
         """
         rows = {name: asdict(index) for name, index in self.indices().items()}
         for row in rows.values():
             del row["name"]
             row["value"] = None if row["value"] is None else round(row["value"], _DIGITS)
+        half_widths, level = ({}, None) if calibration is None else (calibration.half_widths, calibration.level)
+        for name, half_width in half_widths.items():
+            value = rows[name]["value"]
+            if value is not None:
+                interval = [round(max(0.0, value - half_width), _DIGITS), round(value + half_width, _DIGITS)]
+                rows[name] |= {"interval": interval, "interval_level": level}
         return {
             "schema_version": SCHEMA_VERSION,
             "shortaxis_version": __version__,
@@ -87,3 +103,9 @@ class Findings:
             "indices": rows,
             "frames": self.frames,
         }
+
+
+def _phase(found: dict[str, Index], short: str) -> int | None:
+    """The phase that the indices of a cine rest on, counted from 0."""
+    value = found[f"{short}_phase"].value
+    return None if value is None else int(value)

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from shortaxis.errors import InputError
 
 if TYPE_CHECKING:
     from shortaxis.inference import Model
+    from shortaxis.quality.calibration import Calibration
 
 
-def open_model(path: Path | str | None = None, device: str = "auto", threads: int | None = None) -> tuple[Model, dict[str, str]]:
+class OpenModel(NamedTuple):
+    """A model that is ready.
+
+    Attributes:
+        model: The model.
+        provenance: Its `name` and `sha256`.
+        calibration: What was learnt of it on held-out patients, or None where that was not done.
+    """
+
+    model: Model
+    provenance: dict[str, str]
+    calibration: Calibration | None
+
+
+def open_model(path: Path | str | None = None, device: str = "auto", threads: int | None = None) -> OpenModel:
     """Load a model, and say which it is.
 
     Args:
@@ -18,19 +35,26 @@ def open_model(path: Path | str | None = None, device: str = "auto", threads: in
         threads: CPU threads; None leaves it to torch (`OMP_NUM_THREADS`, or all cores).
 
     Returns:
-        The model, and its `name` and `sha256`.
+        The model, with the calibration that lies beside it.
 
     Raises:
-        InputError: The file or the device is unfit.
+        InputError: The file, its calibration or the device is unfit.
     """
     import torch  # noqa: PLC0415
 
     from shortaxis.ensemble.model_file import file_sha256  # noqa: PLC0415
     from shortaxis.inference import load_model, released_model_path  # noqa: PLC0415
     from shortaxis.inference.device import choose_device  # noqa: PLC0415
+    from shortaxis.quality.calibration import calibration_path, load_calibration  # noqa: PLC0415
 
     if threads is not None:
         torch.set_num_threads(threads)
     path = released_model_path() if path is None else Path(path)
     model = load_model(path, choose_device(device))
-    return model, {"name": model.spec.name, "sha256": file_sha256(path)}
+    provenance = {"name": model.spec.name, "sha256": file_sha256(path)}
+    beside = calibration_path(path)
+    calibration = load_calibration(beside) if beside.is_file() else None
+    if calibration is not None and calibration.model_sha256 != provenance["sha256"]:
+        msg = f"{beside} was made for another model file; make it again with `shortaxis calibrate`, or remove it"
+        raise InputError(msg)
+    return OpenModel(model, provenance, calibration)

@@ -16,8 +16,9 @@ from shortaxis.io.atomic import write_json
 from shortaxis.io.nifti_maps import write_maps
 from shortaxis.io.staging import staged
 from shortaxis.segmenting.findings import Findings
-from shortaxis.segmenting.opening import open_model
+from shortaxis.segmenting.opening import OpenModel, open_model
 from shortaxis.segmenting.plan import MANIFEST, PlannedImage, PlannedStudy, plan_studies, refuse_collisions
+from shortaxis.segmenting.trusting import Judged, segment_judged
 from shortaxis.segmenting.wishes import Wishes
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from shortaxis.inference import Model
     from shortaxis.study import Segmentation, Study
 
     OnProgress = Callable[[float, int, str], None]
@@ -85,19 +85,16 @@ def segment_inputs(
     problems = [study.problem for study in studies if study.problem is not None]
     if len(problems) == len(studies):
         return Outcome({}, problems)
-    loaded, provenance = open_model(model, device, threads)
+    opened = open_model(model, device, threads)
     total = sum(len(study.images) for study in studies)
-    return segment_studies(
-        studies, out, loaded, provenance=provenance, wishes=wishes, on_progress=lambda done, name: on_progress(done, total, name)
-    )
+    return segment_studies(studies, out, opened, wishes=wishes, on_progress=lambda done, name: on_progress(done, total, name))
 
 
 def segment_studies(
     studies: Sequence[PlannedStudy],
     out: Path,
-    model: Model,
+    opened: OpenModel,
     *,
-    provenance: dict[str, str],
     wishes: Wishes,
     on_progress: Callable[[float, str], None],
 ) -> Outcome:
@@ -106,8 +103,7 @@ def segment_studies(
     Args:
         studies: What `plan_studies` found; see `refuse_collisions`.
         out: The output folder.
-        model: The model.
-        provenance: What `indices.json` and the manifest say of the model.
+        opened: The model.
         wishes: What to write.
         on_progress: Called with the number of images done, in fractions, and the name of the study at work.
 
@@ -132,7 +128,7 @@ def segment_studies(
         if problem is None:
             try:
                 with staged(out) as stage:
-                    row |= _segment_study(study, stage, model, provenance, wishes, on_share)
+                    row |= _segment_study(study, stage, opened, wishes, on_share)
             except _UnfitError as unfit:
                 problem = unfit.reason
         if problem is not None:
@@ -144,8 +140,8 @@ def segment_studies(
         "schema_version": SCHEMA_VERSION,
         "shortaxis_version": __version__,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "model": provenance,
-        "device": str(model.device),
+        "model": opened.provenance,
+        "device": str(opened.model.device),
         "label_scheme": {part.name: value for part, value in wishes.scheme.values.items()},
         "seconds": round(time.perf_counter() - begun, 3),
         "segmented": len(rows) - len(failures),
@@ -168,8 +164,7 @@ class _UnfitError(Exception):
 def _segment_study(
     planned: PlannedStudy,
     stage: Path,
-    model: Model,
-    provenance: dict[str, str],
+    opened: OpenModel,
     wishes: Wishes,
     on_share: Callable[[float], None],
 ) -> dict[str, Any]:
@@ -181,27 +176,28 @@ def _segment_study(
             on_share(before + share)
 
         try:
-            segmentation = _segment_image(image, model, wishes, on_part)
+            judged = _segment_image(image, opened, wishes, on_part)
         except InputError as error:
             raise _UnfitError(error) from error
-        written = _write(segmentation, image, stage, wishes)
-        findings.add(segmentation, image.path.name, (image.acdc.frame if image.acdc else None) or 1)
-        images.append({"input": str(image.path), "frames": segmentation.study.n_phases, **written})
-    content = findings.to_dict(provenance)
+        written = _write(judged.segmentation, image, stage, wishes)
+        findings.add(judged.segmentation, image.path.name, (image.acdc.frame if image.acdc else None) or 1, judged.verdicts)
+        images.append({"input": str(image.path), "frames": judged.segmentation.study.n_phases, **written})
+    content = findings.to_dict(opened.provenance, opened.calibration)
     write_json(stage / planned.indices, content)
     values = {name: index["value"] for name, index in content["indices"].items() if index["value"] is not None}
     return {"images": images, "indices": planned.indices.as_posix(), "values": values}
 
 
-def _segment_image(image: PlannedImage, model: Model, wishes: Wishes, on_share: Callable[[float], None]) -> Segmentation:
+def _segment_image(image: PlannedImage, opened: OpenModel, wishes: Wishes, on_share: Callable[[float], None]) -> Judged:
     study = read_image(image.acdc) if image.acdc is not None else _read_plain(image.path, wishes)
     refuse_constant(study, image.path)
-    return model.segment(
+    return segment_judged(
+        opened,
         study,
+        lambda phase: on_share((phase + 1) / study.n_phases),
         keep_probabilities=wishes.probabilities,
         keep_uncertainty=wishes.uncertainty,
         clean=wishes.clean,
-        on_phase=lambda phase, _: on_share((phase + 1) / study.n_phases),
     )
 
 

@@ -1,0 +1,62 @@
+"""Segmenting a study and judging the end slices of each frame on the way."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from shortaxis.quality import judge_end_slices, slice_features
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shortaxis.inference import FramePrediction
+    from shortaxis.segmenting.opening import OpenModel
+    from shortaxis.study import Segmentation, Study
+
+_DIGITS = 3
+
+
+class Judged(NamedTuple):
+    """A segmentation with what is thought of its end slices.
+
+    Attributes:
+        segmentation: The segmentation.
+        verdicts: For each frame one row an end slice, ready for JSON, slices counted from 1; empty where the model has no calibration.
+    """
+
+    segmentation: Segmentation
+    verdicts: list[list[dict[str, Any]]]
+
+
+def segment_judged(opened: OpenModel, study: Study, on_phase: Callable[[int], None], **options: bool) -> Judged:
+    """Segment a study; where the model is calibrated, judge the first two and the last two slices of every frame.
+
+    Args:
+        opened: The model.
+        study: The study.
+        on_phase: Called with the index of each phase when it is done.
+        **options: Of `Model.segment`.
+
+    Raises:
+        InputError: As `Model.segment`.
+    """
+    plane = (study.pixels.shape[2], study.pixels.shape[3]), (study.spacing[1], study.spacing[2])
+    pixel_mm = opened.model.grid.pixel_mm(*plane)
+    verdicts: list[list[dict[str, Any]]] = []
+
+    def judge(phase: int, prediction: FramePrediction) -> None:
+        if opened.calibration is not None:
+            signs = slice_features(*prediction.on_grid, pixel_mm)
+            verdicts.append([_row(asdict(verdict)) for verdict in judge_end_slices(opened.calibration.trust, signs, prediction.labels)])
+        on_phase(phase)
+
+    return Judged(opened.model.segment(study, on_phase=judge, **options), verdicts)
+
+
+def _row(verdict: dict[str, Any]) -> dict[str, Any]:
+    return verdict | {
+        "slice": verdict["slice"] + 1,
+        "probability": round(verdict["probability"], _DIGITS),
+        "reasons": list(verdict["reasons"]),
+    }
