@@ -30,8 +30,8 @@ def segment(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for labels, indices.json and segment.json.")],
     model: Annotated[Path | None, typer.Option(metavar="FILE", help="Model file; by default the released model.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    ed: Annotated[int | None, typer.Option(help="End-diastolic frame of the given files, counted from 1 as ACDC does.")] = None,
-    es: Annotated[int | None, typer.Option(help="End-systolic frame of the given files, counted from 1.")] = None,
+    ed: Annotated[int | None, typer.Option(help="End-diastolic frame of the given cine, counted from 1 as ACDC does; else found.")] = None,
+    es: Annotated[int | None, typer.Option(help="End-systolic frame of the given cine, counted from 1; else found.")] = None,
     cine: Annotated[bool, typer.Option("--cine", help="Of ACDC patients, segment the 4D cine besides the frames.")] = False,
     save_probabilities: Annotated[bool, typer.Option("--save-probabilities", help="Write NAME.probabilities.nii.gz (float32).")] = False,
     save_uncertainty: Annotated[
@@ -87,6 +87,10 @@ def _table(studies: list[dict[str, Any]]) -> Table:
 
 
 def _summary(manifest: dict[str, Any]) -> str:
-    images = sum(len(study.get("images", ())) for study in manifest["studies"])
+    images = _count(sum(len(study.get("images", ())) for study in manifest["studies"]), "image", "images")
     failed = f", {manifest['failed']} left out" if manifest["failed"] else ""
-    return f"{manifest['segmented']} studies, {images} images in {manifest['seconds']:.1f} s{failed}"
+    return f"{_count(manifest['segmented'], 'study', 'studies')}, {images} in {manifest['seconds']:.1f} s{failed}"
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from shortaxis.labels import Structure
+from shortaxis.segmenting.findings import Findings
+from shortaxis.study import Segmentation, Study, Subject
+
+
+def frame(n_lv, *, phase=None, n_phases=1):
+    """Frames with so many voxels of 1 ml in the LV."""
+    labels = np.zeros((n_phases, 2, 10, 10), np.uint8)
+    labels[:, 0].reshape(n_phases, -1)[:, :n_lv] = Structure.LV
+    named = {"end_diastole": 0} if phase == "ED" else {"end_systole": 0} if phase == "ES" else {}
+    subject = Subject(height_cm=180, weight_kg=80)
+    return Segmentation(Study(np.ones(labels.shape, np.float32), (10.0, 10.0, 10.0), subject=subject, **named), labels)
+
+
+def test_ed_and_es_come_from_two_files():
+    findings = Findings("x")
+    findings.add(frame(50, phase="ES"), "b.nii", 9)
+    findings.add(frame(80, phase="ED"), "a.nii", 1)
+    assert findings.indices()["lv_ef"].value == pytest.approx(100 * 30 / 80)
+    assert findings.indices()["lv_edv_indexed"].value == pytest.approx(80 / 2)  # √(180 · 80 ÷ 3600) = 2 m²
+    assert [(row["image"], row["frame"], row["phase"], row["lv_ml"]) for row in findings.frames] == [
+        ("b.nii", 9, "ES", 50),
+        ("a.nii", 1, "ED", 80),
+    ]
+
+
+def test_frames_of_their_own_go_before_the_cine():
+    findings = Findings("x")
+    findings.add(frame(80, phase="ED"), "a.nii")
+    findings.add(frame(50, phase="ES"), "b.nii")
+    findings.add(frame(70, phase="ED", n_phases=4), "cine.nii")
+    assert findings.indices()["lv_edv"].value == 80
+
+
+def test_the_cine_serves_where_one_of_the_frames_is_absent():
+    findings = Findings("x")
+    findings.add(frame(80, phase="ED"), "a.nii")
+    findings.add(frame(70, phase="ED", n_phases=4), "cine.nii")
+    assert findings.indices()["lv_edv"].value == 70
+
+
+def test_what_is_not_known_is_null_with_a_reason():
+    findings = Findings("x")
+    findings.add(frame(80, phase="ED"), "a.nii")
+    row = findings.to_dict({"name": "m"})["indices"]["lv_esv"]
+    assert row["value"] is None
+    assert "end-systolic" in row["reason"]
