@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import runpy
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from shortaxis import __version__
-from shortaxis.cli import app
+from shortaxis.cli import app, main
 from shortaxis.phantom import make_phantom
 
 COMMANDS = sorted(command.callback.__name__ for command in app.registered_commands)
@@ -37,6 +38,17 @@ def test_help_of_each_command_shows_an_example_that_names_it(run, command):
 
 def test_version_is_told(run):
     assert run("--version").stdout == f"shortaxis {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "start", [main, lambda: runpy.run_module("shortaxis", run_name="__main__")], ids=["shortaxis", "python -m shortaxis"]
+)
+def test_the_program_runs_by_its_name_and_as_a_module(monkeypatch, capsys, start):
+    monkeypatch.setattr("sys.argv", ["anything", "--version"])
+    with pytest.raises(SystemExit) as left:
+        start()
+    assert left.value.code == 0
+    assert capsys.readouterr().out == f"shortaxis {__version__}\n"
 
 
 def test_no_arguments_show_the_help(run):

@@ -6,10 +6,14 @@ import json
 
 import pytest
 
+from shortaxis.cli.train import _reporter
 from shortaxis.datasets.dataset import Dataset, FrameRef
 from shortaxis.datasets.packed import write_packed
+from shortaxis.datasets.split_choice import split_of_run
+from shortaxis.datasets.splits import Split
 from shortaxis.phantom import make_phantom
 from shortaxis.study import Frame
+from shortaxis.training.loop import Progress
 
 RECIPE = """
 name = "tiny"
@@ -152,3 +156,19 @@ def test_only_the_first_of_several_processes_speaks(run, recipe, packed, tmp_pat
     monkeypatch.setenv("RANK", "1")
     result = run("train", recipe, "--data", f"packed:{packed}", "--device", "cpu", "--steps", 1, "--out", tmp_path / "run")
     assert result.stdout == ""
+
+
+def test_a_log_file_gets_a_line_now_and_then_and_one_at_the_end(capsys):
+    on_progress = _reporter(lambda *_: None)
+    for step in (25, 50, 75, 80):
+        on_progress(Progress(step=step, total=80, loss=0.5, learning_rate=1e-3, slices_per_second=10.0, seconds=step))
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split()[1] for line in lines] == ["25/80", "80/80"]
+
+
+def test_a_run_goes_on_when_its_own_split_is_asked_for_again(tmp_path):
+    split = Split(("a", "b"), ("c",), seed=0)
+    split.to_json(tmp_path / "split.json")
+    assert split_of_run(tmp_path, Split(("b", "a"), ("c",), seed=1)) == split
+    assert split_of_run(tmp_path, None) == split
+    assert split_of_run(tmp_path / "other", split) == split

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import torch
 
 from shortaxis.networks import NETWORKS, build_network, network_cost
 from shortaxis.training.recipe import load_recipe
 from shortaxis.training.run import spec_of
+
+if TYPE_CHECKING:
+    from shortaxis.networks import Cost
 
 
 def count_registered(size: int = 224) -> list[dict[str, Any]]:
@@ -18,7 +23,7 @@ def count_registered(size: int = 224) -> list[dict[str, Any]]:
     Returns:
         One row a network: `name`, `size`, `parameters`, `flops`.
     """
-    return [_row(name, size, network_cost(build_network(name), size)) for name in sorted(NETWORKS)]
+    return [_row(name, size, _cost(name, {}, size)) for name in sorted(NETWORKS)]
 
 
 def count_recipe(recipe: str, size: int | None = None) -> list[dict[str, Any]]:
@@ -36,13 +41,18 @@ def count_recipe(recipe: str, size: int | None = None) -> list[dict[str, Any]]:
     """
     spec = spec_of(load_recipe(recipe))
     size = size or spec.build_grid().size
-    networks = [build_network(member["network"], **member.get("options", {})) for member in spec.members]
-    costs = [network_cost(network, size) for network in networks]
+    costs = [_cost(member["network"], member.get("options", {}), size) for member in spec.members]
     rows = [
         _row(f"{index}: {member['network']}", size, cost) for index, (member, cost) in enumerate(zip(spec.members, costs, strict=True), 1)
     ]
     parameters, flops = (sum(column) for column in zip(*costs, strict=True))
     return [*rows, _row(spec.name, size, (parameters, flops))]
+
+
+def _cost(name: str, options: dict[str, Any], size: int) -> Cost:
+    with torch.device("meta"):  # no weights are drawn, since none is used
+        network = build_network(name, **options)
+    return network_cost(network, size)
 
 
 def _row(name: str, size: int, cost: tuple[int, int]) -> dict[str, Any]:
