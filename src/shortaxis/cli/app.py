@@ -23,7 +23,7 @@ from shortaxis.cli.segment import segment
 from shortaxis.cli.speed import speed
 from shortaxis.cli.split import split
 from shortaxis.cli.train import train
-from shortaxis.errors import InputError
+from shortaxis.errors import DataWarning, InputError
 
 
 class Program(TyperGroup):
@@ -74,7 +74,7 @@ def _show_warning(
     line: str | None = None,  # noqa: ARG001
 ) -> None:
     """Show the warnings of this package as one line; those of libraries are for developers (`--debug`)."""
-    if category is UserWarning and "shortaxis" in filename:
+    if category is DataWarning or (category is UserWarning and "shortaxis" in filename):
         complain(str(message), "Warning")
 
 

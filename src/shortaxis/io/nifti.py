@@ -318,10 +318,20 @@ def _fresh_source(study: Study) -> NiftiSource:
     affine = (
         np.diag([-1.0, -1.0, 1.0, 1.0]) * [*study.spacing[::-1], 1.0] if unknown else study.affine @ np.linalg.inv(layout.index_matrix())
     )
-    header.set_data_shape(shape)
-    header.set_xyzt_units("mm", "msec")
     times = study.phase_times
-    step = (times[1] - times[0]) if times is not None and len(times) > 1 else 1.0
-    header.set_zooms((*study.spacing[::-1], step)[: len(shape)])
+    header.set_data_shape(shape)
+    # Without phase times the unit of time stays unknown too: the step of 1 then means nothing, and no reader takes it for a time.
+    header.set_xyzt_units("mm", "msec" if times is not None else None)
+    step = (times[-1] - times[0]) / (len(times) - 1) if times is not None and len(times) > 1 else 1.0
+    # Some programs read one of them, some the other. The qform can hold no shear, so it is only the next best where the stack has one.
+    header.set_qform(affine, code="scanner", strip_shears=True)
     header.set_sform(affine, code="scanner")
+    header.set_zooms((*_lengths(study, affine), step)[: len(shape)])
     return NiftiSource(Path(), header, shape, layout, None)
+
+
+def _lengths(study: Study, affine: NDArray[np.float64]) -> list[float]:
+    """Lengths for `pixdim` in file order: those of the affine, whose slices are further apart than along the normal in a shear."""
+    lengths = [float(length) for length in np.linalg.norm(affine[:3, :3], axis=0)]
+    spacing = list(study.spacing[::-1])
+    return lengths if np.allclose(lengths[:2], spacing[:2], rtol=AGREEMENT) else spacing

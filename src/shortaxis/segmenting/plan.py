@@ -4,6 +4,8 @@ An input is one of these:
 
 * a file: a 3D frame or a 4D cine; labels go to `NAME.nii.gz`, indices to `NAME.indices.json`;
 * a folder of NIfTI files: every one that lies in the folder itself, except labels (`_gt`);
+* a folder with the DICOM files of a study, in any nesting, or a folder of such folders; or one multi-frame DICOM file: labels go to
+  `NAME.nii.gz`, where NAME is the folder's or the file's, indices to `NAME.indices.json`;
 * an ACDC patient folder, or a folder of them: labels go to `PATIENT/PATIENT_frame01.nii.gz`, indices to `PATIENT/indices.json`. The cine is
   taken when it is asked for, or when the ED and ES frames are not both there as files of their own.
 """
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from shortaxis.datasets.acdc import INFO, list_images, read_patient
 from shortaxis.errors import InputError
+from shortaxis.io.dicom import find_studies, is_dicom
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,6 +31,7 @@ MANIFEST: Final = "segment.json"
 MAPS: Final = ("probabilities", "sigma", "omega")
 _NIFTI: Final = re.compile(r"(?P<stem>.+?)(?P<ending>\.nii|\.nii\.gz|\.hdr|\.img|\.img\.gz)", re.IGNORECASE)
 _IN_FOLDER: Final = (".nii", ".nii.gz")
+_DICOM_ENDING: Final = re.compile(r"\.(dcm|dicom|ima)$", re.IGNORECASE)
 _ACDC: Final = re.compile(r"(?P<patient>.+?)_(frame\d+|4d)(_gt)?\.nii(\.gz)?")
 
 
@@ -36,7 +40,7 @@ class PlannedImage:
     """One image of a study.
 
     Attributes:
-        path: The image.
+        path: The image; of a DICOM study the folder.
         labels: Where its labels go, relative to the output folder.
         acdc: What ACDC says of it, or None for a plain file.
     """
@@ -52,10 +56,10 @@ class PlannedImage:
 
 @dataclass(frozen=True)
 class PlannedStudy:
-    """The images of one patient, or one plain file.
+    """The images of one patient, one plain file, or one DICOM study.
 
     Attributes:
-        name: The patient folder's name, or the file's without its ending.
+        name: The name of the patient's or DICOM folder, or the file's without its ending.
         source: The folder or file.
         images: Frames first, then the cine.
         indices: Where the indices go, relative to the output folder.
@@ -70,7 +74,7 @@ class PlannedStudy:
 
 
 def plan_studies(inputs: Sequence[Path | str], *, cine: bool = False) -> list[PlannedStudy]:
-    """Find the studies that the inputs stand for; nothing is read but the names of files and `Info.cfg`.
+    """Find the studies that the inputs stand for; nothing is read but the names of files, `Info.cfg` and the study UID in DICOM files.
 
     Args:
         inputs: Files and folders, as the module says.
@@ -137,9 +141,11 @@ def _studies(source: Path, cine: bool) -> list[PlannedStudy]:
     if not source.exists():
         return [_unfit(source, f"{source}: no such file or folder; check the path")]
     if source.is_file():
-        return [_plain(source)]
-    if _is_patient(source):
-        return [_patient(source, cine)]
+        return [_dicom(source, _DICOM_ENDING.sub("", source.name)) if _is_dicom_file(source) else _plain(source)]
+    return [_patient(source, cine)] if _is_patient(source) else _in_folder(source, cine)
+
+
+def _in_folder(source: Path, cine: bool) -> list[PlannedStudy]:
     children = sorted(source.iterdir())
     files = [path for path in children if path.is_file() and path.name.lower().endswith(_IN_FOLDER) and not path.name.startswith(".")]
     images = [path for path in files if not stem_of(path).endswith("_gt")]
@@ -148,14 +154,35 @@ def _studies(source: Path, cine: bool) -> list[PlannedStudy]:
     patients = [path for path in children if path.is_dir() and _is_patient(path)]
     if patients:
         return [_patient(path, cine) for path in patients]
-    what = "only labels (_gt)" if files else "no NIfTI files and no ACDC patient folders"
-    return [_unfit(source, f"{source}: holds {what}; give a NIfTI file, a folder of them, or a folder of ACDC patients")]
+    if not files and (folders := _dicom_folders(source)):
+        return folders
+    what = "only labels (_gt)" if files else "no NIfTI files, no DICOM files and no ACDC patient folders"
+    return [_unfit(source, f"{source}: holds {what}; give a NIfTI file, a folder of them, a DICOM study, or a folder of ACDC patients")]
+
+
+def _is_dicom_file(path: Path) -> bool:
+    return _NIFTI.fullmatch(path.name) is None and is_dicom(path)
+
+
+def _dicom_folders(source: Path) -> list[PlannedStudy]:
+    """Plan the DICOM studies under a folder; a name that two of them share grows by the folders above."""
+    try:
+        folders = find_studies(source)
+    except InputError as error:
+        return [PlannedStudy(source.name, source, problem=error)]
+    names = [folder.resolve().name for folder in folders]
+    full = ["_".join(folder.relative_to(source).parts) for folder in folders]
+    return [_dicom(folder, name if names.count(name) == 1 else longer) for folder, name, longer in zip(folders, names, full, strict=True)]
+
+
+def _dicom(path: Path, name: str) -> PlannedStudy:
+    return PlannedStudy(name, path, (PlannedImage(path, Path(f"{name}.nii.gz")),), Path(f"{name}.indices.json"))
 
 
 def _plain(path: Path) -> PlannedStudy:
     match = _NIFTI.fullmatch(path.name)
     if match is None:
-        return _unfit(path, f"{path}: is not a NIfTI file (.nii or .nii.gz); convert it, or give a folder")
+        return _unfit(path, f"{path}: is neither a NIfTI file (.nii or .nii.gz) nor a DICOM file; convert it, or give a folder")
     stem, ending = match["stem"], match["ending"].lower()
     labels = Path(stem + (ending if ending in _IN_FOLDER else ".nii.gz"))
     return PlannedStudy(stem, path, (PlannedImage(path, labels),), Path(f"{stem}.indices.json"))
