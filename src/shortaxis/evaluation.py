@@ -200,7 +200,7 @@ def evaluate_folders(
         first = ", ".join(missing[:_SHOWN]) + (" …" if len(missing) > _SHOWN else "")
         msg = (
             f"{prediction}: has no prediction for {len(missing)} of the {len(pairs)} annotated frames ({first}); "
-            "predict them, name the files as the annotated ones, or allow missing ones"
+            "predict them, name the files as the annotated ones, or allow missing ones (--allow-missing)"
         )
         raise InputError(msg)
     found = [(pair, pair.prediction) for pair in pairs if pair.prediction is not None]

@@ -34,14 +34,20 @@ def model(
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in facts.items():
-        table.add_row(name, _in_words(value))
+    card = facts.pop("card")
+    for name, value in (facts | card).items():
+        table.add_row(name.replace("_", " "), _in_words(value))
     show(table)
 
 
 def _in_words(value: object) -> str:
+    """A value in a few words; whatever is long stands in full in the JSON."""
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_in_words(part)}" for name, part in value.items())
+        return (
+            f"{value['name']} (all of it: --json)"
+            if "name" in value
+            else ", ".join(f"{key} {_in_words(part)}" for key, part in value.items())
+        )
     if isinstance(value, list):
         return ", ".join(map(_in_words, value)) if len(value) <= 8 else f"{len(value)}: {_in_words(value[:3])} …"
     return str(value)
