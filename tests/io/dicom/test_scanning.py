@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pydicom
+import pydicom.data
 import pytest
 
 from shortaxis.errors import DataWarning, InputError
@@ -79,6 +82,15 @@ def test_a_header_of_random_bytes_does_not_crash_the_scan(tmp_path, cine, where)
         file.write_bytes(content)
     scan = scan_headers(tmp_path)
     assert len(scan.planes) + len(scan.damaged) + len(scan.others) == 25
+
+
+def test_the_oddities_that_pydicom_collects_do_not_crash_the_scan():
+    folder = Path(pydicom.data.data_manager.DATA_ROOT) / "test_files"
+    scan = scan_headers(folder)
+    named = {path.name: reason for path, reason in (scan.damaged | scan.others).items()}
+    assert named["CT_small.dcm"] == "its modality is CT"
+    assert named["MR_truncated.dcm"] == "is cut short"
+    assert {plane.path.name for plane in scan.planes} >= {"MR_small.dcm", "MR_small_bigendian.dcm", "MR_small_RLE.dcm"}
 
 
 def test_an_unreadable_file_counts_as_damaged(tmp_path, cine, monkeypatch):

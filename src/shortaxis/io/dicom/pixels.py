@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def load_pixels(planes: Sequence[Sequence[Plane]]) -> NDArray[np.float32]:
     """Decode the planes of a stack, each file once.
 
-    Compressed pixels go through the decoders that pydicom finds. Rescale slope and intercept are applied; MONOCHROME1, in which large
-    values are dark, is turned round before.
+    Compressed pixels go through pylibjpeg where it is installed, else through what pydicom finds. Rescale slope and intercept are applied;
+    MONOCHROME1, in which large values are dark, is turned round before.
 
     Args:
         planes: D lists of T planes of one shape.
@@ -56,6 +56,7 @@ def load_pixels(planes: Sequence[Sequence[Plane]]) -> NDArray[np.float32]:
 
 def _decode(path: Path, frames: list[int]) -> list[NDArray[Any]]:
     from pydicom import dcmread  # noqa: PLC0415 (an optional package)
+    from pydicom.pixels.decoders.base import get_decoder  # noqa: PLC0415
     from pydicom.pixels.utils import iter_pixels  # noqa: PLC0415
     from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian  # noqa: PLC0415
 
@@ -63,7 +64,10 @@ def _decode(path: Path, frames: list[int]) -> list[NDArray[Any]]:
         dataset = dcmread(path, force=True)
         if "TransferSyntaxUID" not in dataset.file_meta:
             dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if dataset.original_encoding[0] else ExplicitVRLittleEndian
-        stored = list(iter_pixels(dataset, indices=frames, raw=True))
+        # The plugin is named, since pydicom would try all others on a damaged file, and GDCM, where installed, may then end the process.
+        plugins = get_decoder(dataset.file_meta.TransferSyntaxUID).available_plugins
+        plugin = "pylibjpeg" if "pylibjpeg" in plugins else ""
+        stored = list(iter_pixels(dataset, indices=frames, raw=True, decoding_plugin=plugin))
     except Exception as error:
         msg = f"{path}: its pixels cannot be decoded ({error}); get the file anew, or install 'shortaxis[dicom]' for all decoders"
         raise InputError(" ".join(msg.split())) from error

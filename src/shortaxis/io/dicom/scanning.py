@@ -97,16 +97,19 @@ def lenient_pydicom(path: Path) -> Iterator[None]:
 
 
 def _scan_file(path: Path, scan: Scan) -> None:
-    from pydicom import dcmread  # noqa: PLC0415
-
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            dataset = dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(wanted_tags()))
-            left = size - file.tell()
+        _sort_in(path, scan)
     except Exception as error:  # a damaged file may fail in any way
         scan.damaged[path] = f"cannot be read ({type(error).__name__})"
-        return
+
+
+def _sort_in(path: Path, scan: Scan) -> None:
+    from pydicom import dcmread  # noqa: PLC0415
+
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        dataset = dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(wanted_tags()))
+        left = size - file.tell()
     meta = dataset.file_meta
     if meta.get("MediaStorageSOPClassUID") == _MEDIA_DIRECTORY:
         scan.n_strange += 1
