@@ -59,8 +59,7 @@ def focal(probabilities: Tensor, labels: Tensor, valid: Tensor, *, alpha: float 
 
 def equation_4(probabilities: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
     """Eq. 4 as printed: `Σ_j λ_j (1 - DSC_j) + 10 · focal`, λ = 1, 2, 1, 1 for BG, RV, MYO, LV; α = 0.1, γ = 2."""
-    weights = probabilities.new_tensor(DICE_WEIGHTS)
-    dice = (weights * (1 - soft_dsc(probabilities, labels, valid))).sum()
+    dice = _weighted(1 - soft_dsc(probabilities, labels, valid))
     return dice + FOCAL_FACTOR * focal(probabilities, labels, valid)
 
 
@@ -75,7 +74,7 @@ def equation_4_as_published(probabilities: Tensor, labels: Tensor, valid: Tensor
     intersection = (probabilities * truth * weight).sum(dim=(0, 2, 3))
     squares = ((probabilities**2 + truth**2) * weight).sum(dim=(0, 2, 3))
     ratio = (intersection + _SMALLEST) / (squares + _SMALLEST)
-    dice = (probabilities.new_tensor(DICE_WEIGHTS) * (1 - ratio)).mean()
+    dice = _weighted(1 - ratio) / N_CLASSES
     return dice + FOCAL_FACTOR * focal(probabilities, labels, valid, alpha=0.2)
 
 
@@ -102,6 +101,11 @@ def loss_named(name: str) -> Loss:
         msg = f"no loss is called '{name}'; known are {', '.join(LOSSES)}"
         raise InputError(msg)
     return LOSSES[name]
+
+
+def _weighted(losses: Tensor) -> Tensor:
+    """Σ_j λ_j loss_j, with plain numbers: a tensor of weights would be copied to the device at every step, and waited for."""
+    return torch.stack([weight * loss for weight, loss in zip(DICE_WEIGHTS, losses, strict=True)]).sum()
 
 
 def _one_hot(labels: Tensor, like: Tensor) -> Tensor:

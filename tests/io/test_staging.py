@@ -66,3 +66,14 @@ def test_a_file_that_cannot_be_moved_takes_the_others_with_it(tmp_path):
 def test_a_system_error_inside_the_block_is_an_input_error(tmp_path):
     with pytest.raises(InputError, match="No such file"), staged(tmp_path):
         Path(tmp_path / "absent").read_text()
+
+
+def test_what_was_replaced_returns_when_a_later_file_cannot_be_moved(tmp_path):
+    (tmp_path / "one").write_text("before")
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "inside").write_text("")
+    with pytest.raises(InputError, match="cannot be written"), staged(tmp_path) as stage:
+        fill(stage, "one", "two")
+    assert below(tmp_path) == ["one", "two/inside"]
+    assert (tmp_path / "one").read_text() == "before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]

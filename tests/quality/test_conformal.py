@@ -20,7 +20,7 @@ def test_unknown_values_do_not_count():
 
 
 def test_too_few_patients_are_refused_with_the_number_needed():
-    with pytest.raises(InputError, match="8 held-out patients are too few for intervals of 90%; hold out at least 9"):
+    with pytest.raises(InputError, match="8 held-out patients with ED and ES are too few for intervals of 90%; hold out at least 9"):
         conformal_half_width(np.zeros(8), np.ones(8))
 
 
@@ -30,6 +30,11 @@ def test_coverage_of_new_patients_holds_over_many_draws():
     held = [abs(row[-1]) <= conformal_half_width(np.zeros(20), row[:-1]) for row in errors]
     # The guarantee is at least 90 %; with 20 patients it is 19/21 = 90.5 % exactly.
     assert np.mean(held) == pytest.approx(19 / 21, abs=0.02)
+
+
+def test_coverage_is_unknown_where_one_patient_less_is_too_few():
+    assert conformal_half_width(np.zeros(9), np.arange(9)) == 8
+    assert leave_one_out_coverage(np.zeros(9), np.arange(9)) is None
 
 
 def test_leave_one_out_by_hand():

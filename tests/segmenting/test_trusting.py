@@ -87,6 +87,27 @@ def test_an_interval_does_not_fall_below_zero(model):
     assert findings.to_dict({}, opened.calibration)["indices"]["lv_edv"]["interval"][0] == 0
 
 
+def test_an_interval_ends_at_100_percent(model):
+    calibrate(model, half_widths={"lv_ef": 200.0})
+    opened = open_model(model, "cpu")
+    phantom = make_phantom(1, phases=("ED", "ES"), n_slices=6)
+    findings = Findings("x")
+    findings.add(replace(segment_judged(opened, phantom.study, lambda _: None).segmentation, labels=phantom.labels), "a.nii")
+    assert findings.to_dict({}, opened.calibration)["indices"]["lv_ef"]["interval"] == [0, 100]
+
+
+def test_phases_that_had_to_be_found_leave_no_interval(model):
+    calibrate(model)
+    opened = open_model(model, "cpu")
+    phantom = make_phantom(1, n_phases=6, n_slices=6)
+    unknown = replace(phantom.study, end_diastole=None, end_systole=None)
+    findings = Findings("x")
+    findings.add(replace(segment_judged(opened, unknown, lambda _: None).segmentation, labels=phantom.labels), "a.nii")
+    row = findings.to_dict({}, opened.calibration)["indices"]["lv_edv"]
+    assert row["value"] is not None
+    assert "interval" not in row
+
+
 def test_an_unknown_index_has_no_interval(model):
     calibrate(model)
     findings = Findings("x")

@@ -30,6 +30,23 @@ def test_what_is_saved_comes_back(tmp_path):
             assert torch.equal(value, loaded["optimizer"].state_dict()["state"][index][name])
 
 
+def test_the_optimizer_state_is_laid_out_as_its_parameters(tmp_path):
+    def channels_last():
+        module = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+        optimizer = torch.optim.AdamW(module.parameters())
+        module(torch.ones(1, 3, 5, 5)).sum().backward()
+        optimizer.step()
+        return {"module": module, "average": nn.Conv2d(3, 4, 3), "optimizer": optimizer}
+
+    saved, loaded = channels_last(), channels_last()
+    save_checkpoint(tmp_path / "c.safetensors", **saved, state={})
+    load_checkpoint(tmp_path / "c.safetensors", **loaded)
+    for before, after in zip(saved["module"].parameters(), loaded["module"].parameters(), strict=True):
+        for name, value in loaded["optimizer"].state[after].items():
+            assert torch.equal(value, saved["optimizer"].state[before][name])
+            assert name == "step" or value.stride() == after.stride()
+
+
 def test_an_interrupted_write_leaves_the_last_good_checkpoint(tmp_path, monkeypatch):
     path = tmp_path / "c.safetensors"
     save_checkpoint(path, **parts(), state={"step": 1})

@@ -41,6 +41,28 @@ def test_a_missing_file_is_named(tmp_path):
         load_recipe(tmp_path / "mine.toml")
 
 
+@pytest.mark.parametrize(
+    ("table", "key", "value"),
+    [
+        ("optimizer", "name", "sgd"),
+        ("optimizer", "learning_rate", 0.0),
+        ("schedule", "decay", "cosin"),
+        ("schedule", "epochs", 0),
+        ("batch", "frames", 0),
+        ("averaging", "decay", 1.0),
+        ("augmentation", "probability", 1.5),
+        (None, "precision", "fp16"),
+        (None, "seed", -1),
+        (None, "members", []),
+    ],
+)
+def test_a_value_out_of_its_bounds_is_an_error_that_names_the_key(recipe, table, key, value):
+    content = recipe_to_dict(recipe())
+    (content[table] if table else content)[key] = value
+    with pytest.raises(InputError, match=rf"not a valid recipe: .*{key}"):
+        recipe_from_dict(content)
+
+
 def test_a_misspelt_key_is_an_error(recipe):
     content = recipe_to_dict(recipe())
     content["optimizer"]["learningrate"] = 1.0

@@ -34,6 +34,14 @@ def test_a_run_leaves_model_log_facts_and_scores(recipe, discs, tmp_path):
     assert spec.card["recipe"]["name"] == "tiny"
 
 
+def test_the_split_of_a_run_lies_in_its_folder_and_a_run_without_one_leaves_none(recipe, discs, tmp_path):
+    train(recipe(), discs, tmp_path, split=SPLIT, device="cpu", steps=1)
+    assert Split.from_json(tmp_path / "split.json") == SPLIT
+    (tmp_path / "checkpoint.safetensors").unlink()
+    train(recipe(), discs, tmp_path, device="cpu", steps=1)
+    assert not (tmp_path / "split.json").exists()
+
+
 def test_without_a_split_all_patients_train_and_nothing_is_scored(recipe, discs, tmp_path):
     result = train(recipe(schedule={"epochs": 1}), discs, tmp_path, device="cpu")
     assert result.validation is None

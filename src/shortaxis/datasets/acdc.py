@@ -7,6 +7,7 @@ Labels: 1 RV, 2 MYO, 3 LV.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, replace
 from functools import partial
@@ -248,10 +249,14 @@ def _number(facts: dict[str, str], key: str, path: Path) -> float | None:
     if not value:
         return None
     try:
-        return float(value)
+        number = float(value)
     except ValueError as error:
         msg = f"{path}: {key} is '{value}', which is no number; correct it"
         raise InputError(msg) from error
+    if not 0 < number < math.inf:
+        msg = f"{path}: {key} is {value}; it must be above zero, or left out where it is not known"
+        raise InputError(msg)
+    return number
 
 
 def _frame(facts: dict[str, str], key: str, path: Path) -> int:

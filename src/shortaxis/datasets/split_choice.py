@@ -58,6 +58,14 @@ def choose_split(
     return split
 
 
+def keep_split(run: Path, split: Split | None) -> None:
+    """Leave the split of a run in its folder as `split.json`; a run without one takes away what an earlier run left."""
+    if split is None:
+        (run / KEPT).unlink(missing_ok=True)
+    else:
+        split.to_json(run / KEPT)
+
+
 def split_of_run(run: Path, asked: Split | None) -> Split | None:
     """Give the split that a run's folder holds, when it goes on; without one, that which is asked for.
 

@@ -47,14 +47,24 @@ def staged(out: Path | str) -> Iterator[Path]:
 
 
 def _publish(stage: Path, out: Path) -> None:
-    moved: list[Path] = []
+    """Move every file; where one cannot be moved, those before it go back and what they replaced returns."""
+    before = Path(tempfile.mkdtemp(prefix=".before-", dir=out))
+    moved: list[tuple[Path, Path | None]] = []
     try:
-        for path in sorted(path for path in stage.rglob("*") if path.is_file()):
+        for number, path in enumerate(sorted(path for path in stage.rglob("*") if path.is_file())):
             target = out / path.relative_to(stage)
             target.parent.mkdir(parents=True, exist_ok=True)
+            kept = before / str(number) if target.is_file() else None
+            if kept is not None:
+                target.replace(kept)
+            moved.append((target, kept))
             path.replace(target)
-            moved.append(target)
     except OSError:
-        for target in moved:
-            target.unlink(missing_ok=True)
+        for target, kept in reversed(moved):
+            if kept is not None:
+                kept.replace(target)
+            elif target.is_file():
+                target.unlink()
         raise
+    finally:
+        shutil.rmtree(before, ignore_errors=True)

@@ -1,6 +1,7 @@
 """Making the trust model and the intervals from held-out patients, and telling honestly how good they are.
 
-Everything that is reported is cross-validated by patient: no slice is judged by a model that saw its patient.
+Everything that is reported is cross-validated by patient (patients with identical images count as one): no slice is judged by a model or a
+threshold that saw its patient.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.stats import rankdata
 
+from shortaxis.datasets.splits import duplicate_patients
 from shortaxis.ensemble.model_file import file_sha256
 from shortaxis.errors import InputError
 from shortaxis.indices import ventricular_indices
@@ -94,7 +96,7 @@ class SliceTable:
         signs: float64 (S, F), in the order of `FEATURES`.
         dsc: float64 (S,), mean DSC of the structures that either side shows; 1 where neither shows any.
         end: bool (S,), whether the slice is among the first two or last two.
-        patient: (S,) names.
+        patient: (S,) names; patients with identical images share one.
     """
 
     signs: NDArray[np.float64]
@@ -151,13 +153,15 @@ def calibrate(model: Model, dataset: Dataset, model_sha256: str) -> Calibration:
         rows.append((np.stack([signs[name] for name in FEATURES], axis=1), slice_dsc(frame.labels, predicted.labels), ends, frame.patient))
         if frame.phase is not None:
             phases.setdefault(frame.patient, {})[frame.phase] = (frame, predicted.labels)
+    one_of = {patient: min(twins) for twins in duplicate_patients(dataset) for patient in twins}
     table = SliceTable(
         np.concatenate([row[0] for row in rows]),
         np.concatenate([row[1] for row in rows]),
         np.concatenate([row[2] for row in rows]),
-        np.repeat([row[3] for row in rows], [len(row[1]) for row in rows]),
+        np.repeat([one_of.get(row[3], row[3]) for row in rows], [len(row[1]) for row in rows]),
     )
-    true, predicted_indices = _index_pairs(phases)
+    measured = {patient: frames for patient, frames in phases.items() if one_of.get(patient, patient) == patient}
+    true, predicted_indices = _index_pairs(measured)
     half_widths = {name: conformal_half_width(true[name], predicted_indices[name], LEVEL) for name in INDICES}
     coverage = {name: leave_one_out_coverage(true[name], predicted_indices[name], LEVEL) for name in INDICES}
     trust = fit_trust(table, {"patients": list(dataset.patients), "data": dataset.name, "interval_coverage": coverage})
@@ -182,17 +186,23 @@ def fit_trust(table: SliceTable, provenance: dict[str, Any]) -> TrustModel:
     """
     poor = table.dsc < POOR_DSC
     patients = np.unique(table.patient)
-    if len(patients) < 2 or not poor.any() or poor.all():
-        msg = f"calibration needs two patients or more with good and with poor slices, not {len(patients)} with {int(poor.sum())} poor ones"
+    ends = table.end
+    if len(patients) < 3 or not poor.any() or not (ends & ~poor).any():
+        msg = (
+            "calibration needs three patients or more with good and with poor end slices, "
+            f"not {len(patients)} with {int((ends & ~poor).sum())} good and {int(poor.sum())} poor ones"
+        )
         raise InputError(msg)
     unseen = np.empty(len(poor))
     for patient in patients:
         out = table.patient == patient
         unseen[out] = _predict(_fit(table.signs[~out], poor[~out]), table.signs[out])
-    ends = table.end
-    threshold = float(np.quantile(unseen[ends & ~poor], 1 - FLAGGED_GOOD))
+    threshold = _threshold(unseen[ends & ~poor])
     mean, scale, weights = _fit(table.signs, poor)
-    flagged = unseen >= threshold
+    flagged = np.empty(len(poor), bool)
+    for patient in patients:
+        out = table.patient == patient
+        flagged[out] = unseen[out] >= _threshold(unseen[ends & ~poor & ~out])
     figures = {
         "slices": len(poor),
         "end_slices": int(ends.sum()),
@@ -214,6 +224,11 @@ def fit_trust(table: SliceTable, provenance: dict[str, Any]) -> TrustModel:
         usual=tuple(np.quantile(table.signs[~poor], 0.95, axis=0).tolist()),
         provenance=provenance | figures,
     )
+
+
+def _threshold(good: NDArray[np.float64]) -> float:
+    """Probability above which the share `FLAGGED_GOOD` of good end slices lies; 1 where there is none."""
+    return float(np.quantile(good, 1 - FLAGGED_GOOD)) if good.size else 1.0
 
 
 def auroc(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> float | None:

@@ -36,22 +36,29 @@ def conformal_half_width(truth: ArrayLike, predicted: ArrayLike, level: float = 
     """
     errors = np.sort(np.abs(np.asarray(truth, np.float64) - np.asarray(predicted, np.float64)))
     errors = errors[np.isfinite(errors)]
-    rank = math.ceil((len(errors) + 1) * level - 1e-9)
+    rank = _rank(len(errors), level)
     if rank > len(errors):
         needed = math.ceil(level / (1 - level) - 1e-9)
-        msg = f"{len(errors)} held-out patients are too few for intervals of {level:.0%}; hold out at least {needed}"
+        msg = f"{len(errors)} held-out patients with ED and ES are too few for intervals of {level:.0%}; hold out at least {needed}"
         raise InputError(msg)
     return float(errors[rank - 1])
 
 
-def leave_one_out_coverage(truth: ArrayLike, predicted: ArrayLike, level: float = 0.9) -> float:
+def leave_one_out_coverage(truth: ArrayLike, predicted: ArrayLike, level: float = 0.9) -> float | None:
     """Share of patients that lie within the interval made of all others: an honest estimate of the coverage.
 
-    Raises:
-        InputError: As `conformal_half_width`.
+    Returns:
+        A number in [0, 1], or None where all but one are too few for an interval.
     """
     t, p = np.asarray(truth, np.float64), np.asarray(predicted, np.float64)
     keep = np.isfinite(t) & np.isfinite(p)
     t, p = t[keep], p[keep]
+    if _rank(len(t) - 1, level) > len(t) - 1:
+        return None
     inside = [abs(t[i] - p[i]) <= conformal_half_width(np.delete(t, i), np.delete(p, i), level) for i in range(len(t))]
     return float(np.mean(inside))
+
+
+def _rank(n: int, level: float) -> int:
+    """Which of the n sorted errors is the half-width; the small number keeps 10 · 0.9 from becoming 10."""
+    return math.ceil((n + 1) * level - 1e-9)

@@ -43,6 +43,7 @@ class Findings:
         self._labels: dict[str, tuple[NDArray[np.uint8], Spacing]] = {}
         self._body: tuple[float | None, float | None] = (None, None)
         self._of_cine: dict[str, Index] | None = None
+        self._phases_found = False
 
     def add(self, segmentation: Segmentation, image: str, first_frame: int = 1, verdicts: Sequence[list[dict[str, Any]]] = ()) -> None:
         """Take the volumes of an image, and what is needed for the indices.
@@ -58,6 +59,7 @@ class Findings:
         self._body = (study.subject.height_cm, study.subject.weight_kg)
         if study.n_phases > 1:
             self._of_cine = indices(segmentation)
+            self._phases_found = study.end_diastole is None or study.end_systole is None
             named = {_phase(self._of_cine, "es"): "ES", _phase(self._of_cine, "ed"): "ED"}
         for index, volumes in enumerate(structure_volumes(segmentation.labels, study.spacing)):
             phase = named.get(index)
@@ -78,22 +80,28 @@ class Findings:
         (end_diastole, spacing_ed), (end_systole, spacing_es) = (self._labels.get(phase, unknown) for phase in _PHASES)
         return ventricular_indices(end_diastole, end_systole, spacing_ed, spacing_es, height_cm=self._body[0], weight_kg=self._body[1])
 
+    def _rests_on_found_phases(self) -> bool:
+        return self._phases_found and len(self._labels) < len(_PHASES)
+
     def to_dict(self, model: dict[str, str], calibration: Calibration | None = None) -> dict[str, Any]:
         """JSON-able form.
 
         Args:
             model: What is to be known of the model, such as its name and SHA-256.
-            calibration: Gives the indices their intervals.
+            calibration: Gives the indices their intervals. They were learnt where ED and ES were known, so indices whose phases had to be
+                found on the volume curve have none.
         """
         rows = {name: asdict(index) for name, index in self.indices().items()}
         for row in rows.values():
             del row["name"]
             row["value"] = None if row["value"] is None else round(row["value"], _DIGITS)
-        half_widths, level = ({}, None) if calibration is None else (calibration.half_widths, calibration.level)
+        half_widths, level = (
+            ({}, None) if calibration is None or self._rests_on_found_phases() else (calibration.half_widths, calibration.level)
+        )
         for name, half_width in half_widths.items():
             value = rows[name]["value"]
             if value is not None:
-                interval = [round(max(0.0, value - half_width), _DIGITS), round(value + half_width, _DIGITS)]
+                interval = [round(end, _DIGITS) for end in _bounded(value - half_width, value + half_width, rows[name]["unit"])]
                 rows[name] |= {"interval": interval, "interval_level": level}
         return {
             "schema_version": SCHEMA_VERSION,
@@ -103,6 +111,11 @@ class Findings:
             "indices": rows,
             "frames": self.frames,
         }
+
+
+def _bounded(low: float, high: float, unit: str) -> tuple[float, float]:
+    """Cut an interval off where the index cannot go: below zero, and above 100 %."""
+    return max(0.0, low), min(100.0, high) if unit == "%" else high
 
 
 def _phase(found: dict[str, Index], short: str) -> int | None:

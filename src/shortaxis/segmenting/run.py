@@ -177,12 +177,13 @@ def _segment_study(
 
         try:
             judged = _segment_image(image, opened, wishes, on_part)
+            findings.add(judged.segmentation, image.path.name, (image.acdc.frame if image.acdc else None) or 1, judged.verdicts)
         except InputError as error:
             raise _UnfitError(error) from error
         written = _write(judged.segmentation, image, stage, wishes)
-        findings.add(judged.segmentation, image.path.name, (image.acdc.frame if image.acdc else None) or 1, judged.verdicts)
         images.append({"input": str(image.path), "frames": judged.segmentation.study.n_phases, **written})
-    content = findings.to_dict(opened.provenance, opened.calibration)
+    # The intervals were learnt on cleaned labels.
+    content = findings.to_dict(opened.provenance, opened.calibration if wishes.clean else None)
     write_json(stage / planned.indices, content)
     values = {name: index["value"] for name, index in content["indices"].items() if index["value"] is not None}
     return {"images": images, "indices": planned.indices.as_posix(), "values": values}

@@ -79,7 +79,7 @@ def _sampling_grid(draw: _Draw, size: int, crop: int, centres: Tensor, pixel_mm:
     if options.elastic_mm:
         points = points + _elastic(draw, crop, options) * per_mm[:, None, None, None]
     centre = _crop_centres(draw, size, crop, centres, options)
-    shift = draw.uniform(options.shift_mm, 2) * per_mm[:, None]
+    shift = draw.uniform(options.shift_mm, 2) * (draw.chance(options.probability) * per_mm)[:, None]
     return points + (centre + shift)[:, None, None, :]
 
 
@@ -89,7 +89,7 @@ def _linear_maps(draw: _Draw, options: Augmentation) -> Tensor:
     if options.quarter_turns:
         angle = angle + torch.floor(draw.uniform(2.0)) * (torch.pi / 2)
     scale = torch.exp(draw.uniform(options.scale) * draw.chance(options.probability))
-    shear = draw.uniform(options.shear)
+    shear = draw.uniform(options.shear) * draw.chance(options.probability)
     cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
     turn = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
     one, zero = torch.ones_like(shear), torch.zeros_like(shear)
@@ -129,7 +129,7 @@ def _intensity(draw: _Draw, images: Tensor, frame_of_slice: Tensor, options: Aug
         width = (high - low).clamp(min=1e-3)
         images = ((images - low) / width).clamp(0, 1) ** exponent * width + low
     if options.bias:
-        coarse = draw.normal(1, _BIAS_NODES, _BIAS_NODES) * draw.uniform(options.bias)[:, None, None, None]
+        coarse = draw.uniform(options.bias, 1, _BIAS_NODES, _BIAS_NODES) * draw.chance(chance)[:, None, None, None]
         field = F.interpolate(coarse, size=images.shape[-2:], mode="bicubic", align_corners=True)[frame_of_slice]
         images = images + field * (images + 1)
     images = images * per_slice(torch.exp(draw.uniform(options.contrast) * draw.chance(chance)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
@@ -65,11 +66,20 @@ def load_checkpoint(path: Path, *, module: nn.Module, average: nn.Module, optimi
             index, slot = name.split("/", 1)
             slots.setdefault(int(index), {})[slot] = value
         optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
+        _lay_out_as_parameters(optimizer)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         msg = f"{path}: the run cannot resume from this checkpoint ({type(error).__name__}: {reason}); start anew in another --out folder"
         raise InputError(msg) from error
     return state
+
+
+def _lay_out_as_parameters(optimizer: Optimizer) -> None:
+    """Give the state the memory layout of its parameters (channels last), which the fused optimizers of a GPU insist on."""
+    for parameter, slots in optimizer.state.items():
+        for name, value in slots.items():
+            if value.shape == parameter.shape:
+                slots[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

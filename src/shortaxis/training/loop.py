@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -16,7 +17,7 @@ from shortaxis.errors import InputError
 from shortaxis.losses import loss_named, member_loss
 from shortaxis.training.augmentation import augment
 from shortaxis.training.averaging import AveragedWeights
-from shortaxis.training.batches import BatchPlan, iterate_batches
+from shortaxis.training.batches import BatchPlan, iterate_batches, pack_epoch
 from shortaxis.training.checkpoint import load_checkpoint, save_checkpoint
 from shortaxis.training.recipe import recipe_to_dict
 
@@ -82,7 +83,9 @@ class Run:
         self.device = self.data.images.device
         self.step = 0
         self.seconds = 0.0
-        per_epoch = math.ceil(len(self.data.depths) / (self.recipe.batch.frames * self.processes.count))
+        batch = self.recipe.batch
+        batches = len(pack_epoch(self.data.depths, batch.frames, batch.slices, self.recipe.seed, epoch=0))
+        per_epoch = math.ceil(batches / self.processes.count)
         self.total = per_epoch * self.recipe.schedule.epochs
         self.warmup = per_epoch * self.recipe.schedule.warmup_epochs
         self.average = AveragedWeights(self.ensemble, self.recipe.averaging.decay)
@@ -104,6 +107,10 @@ class Run:
                 f"{self.checkpoint}: this run was started with another recipe or other data; resume with the same, or choose another --out"
             )
             raise InputError(msg)
+        if state["processes"] != self.processes.count:
+            counts = f"{state['processes']} processes, not {self.processes.count}"
+            msg = f"{self.checkpoint}: this run was started with {counts}; resume with as many"
+            raise InputError(msg)
         self.step, self.seconds = state["step"], state["seconds"]
 
     def save(self) -> None:
@@ -113,6 +120,7 @@ class Run:
                 "step": self.step,
                 "seconds": self.seconds,
                 "frames": len(self.data.depths),
+                "processes": self.processes.count,
                 "recipe": recipe_to_dict(self.recipe),
             }
             save_checkpoint(self.checkpoint, module=self.ensemble, average=self.average.module, optimizer=self.optimizer, state=state)
@@ -138,7 +146,7 @@ class Run:
         before = self.seconds
         for plan in self._plans(last):
             rate = learning_rate(self.recipe, self.step, total=self.total, warmup=self.warmup)
-            seed = (self.recipe.seed << 40) + self.step * self.processes.count + self.processes.index
+            seed = step_seed(self.recipe.seed, self.step, self.processes.index)
             torch.manual_seed(seed)
             generator.manual_seed(seed)
             with self._tuned():
@@ -149,12 +157,20 @@ class Run:
             if self.step % LOG_EVERY == 0 or self.step == last:
                 meter.report(rate)
             if now - saved > SAVE_EVERY_SECONDS:
+                meter.refuse_divergence()
                 self.save()
                 saved = now
-            if seconds is not None and self.processes.any(now - begun > seconds):
+            if seconds is not None and self._is_time_up(now - begun > seconds):
                 break
+        meter.refuse_divergence()
         self.save()
         return self.step >= self.total
+
+    def _is_time_up(self, mine: bool) -> bool:
+        """Whether any process has used up its time; several processes ask each other only now and then, since the answer is waited for."""
+        if self.processes.count == 1:
+            return mine
+        return self.step % LOG_EVERY == 0 and self.processes.any(mine)
 
     def _plans(self, last: int) -> Any:
         recipe, peers = self.recipe, self.processes
@@ -205,7 +221,7 @@ class Run:
 
     def _tuned(self) -> AbstractContextManager[Any]:
         """Let cuDNN choose its fastest algorithms; it does so once, since the shape of a batch never changes."""
-        return torch.backends.cudnn.flags(benchmark=True) if self.device.type == "cuda" else nullcontext()
+        return torch.backends.cudnn.flags(enabled=True, benchmark=True) if self.device.type == "cuda" else nullcontext()
 
     def _precision(self) -> AbstractContextManager[Any]:
         if self.device.type == "cuda" and self.recipe.precision == "bf16":
@@ -231,15 +247,25 @@ class _Meter:
         self.steps += 1
         self.slices += int(plan.valid.sum())
 
-    def report(self, rate: float) -> None:
-        run = self.run
-        mean = math.nan if self.loss is None else float(self.loss) / self.steps
-        if not math.isfinite(mean):
+    def refuse_divergence(self) -> None:
+        """End the run before a weight that is not finite can reach a checkpoint."""
+        if self.loss is not None and not math.isfinite(float(self.loss)):
+            run = self.run
             msg = f"the loss of '{run.recipe.name}' is no longer finite at step {run.step}; lower optimizer.learning_rate in the recipe"
             raise InputError(msg)
+
+    def report(self, rate: float) -> None:
+        run = self.run
+        self.refuse_divergence()
+        mean = 0.0 if self.loss is None else float(self.loss) / self.steps
         speed = self.slices * run.processes.count / (time.monotonic() - self.since)
         run.on_progress(Progress(run.step, run.total, mean, rate, speed, run.seconds, self.slices))
         self._reset()
+
+
+def step_seed(seed: int, step: int, process: int) -> int:
+    """Seed of all that is drawn in one step of one process: resuming needs no stored random state."""
+    return int(np.random.SeedSequence((seed, step, process)).generate_state(1, np.uint64)[0] >> 1)
 
 
 def learning_rate(recipe: Recipe, step: int, *, total: int, warmup: float) -> float:
@@ -251,31 +277,17 @@ def learning_rate(recipe: Recipe, step: int, *, total: int, warmup: float) -> fl
 
 
 def _decay(schedule: Schedule, done: float) -> float:
-    if schedule.decay == "constant":
-        return 1.0
-    if schedule.decay == "cosine":
-        return (1 + math.cos(math.pi * done)) / 2
-    msg = f"schedule.decay is '{schedule.decay}'; known are cosine, constant"
-    raise InputError(msg)
+    return 1.0 if schedule.decay == "constant" else (1 + math.cos(math.pi * done)) / 2
 
 
 def build_optimizer(recipe: Recipe, ensemble: StreamingEnsemble) -> Optimizer:
-    """Build the one optimizer of all members.
-
-    Raises:
-        InputError: The recipe names an unknown optimizer.
-    """
+    """Build the one optimizer of all members."""
     options, parameters = recipe.optimizer, list(ensemble.parameters())
     if options.name == "rmsprop":
         return torch.optim.RMSprop(
             parameters, lr=options.learning_rate, weight_decay=options.weight_decay, momentum=options.momentum, foreach=True
         )
-    if options.name == "adamw":
-        return torch.optim.AdamW(
-            parameters, lr=options.learning_rate, weight_decay=options.weight_decay, fused=parameters[0].is_cuda or None
-        )
-    msg = f"optimizer.name is '{options.name}'; known are rmsprop, adamw"
-    raise InputError(msg)
+    return torch.optim.AdamW(parameters, lr=options.learning_rate, weight_decay=options.weight_decay, fused=parameters[0].is_cuda or None)
 
 
 def _to_device(values: Tensor, device: torch.device) -> Tensor:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from shortaxis.errors import InputError
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -26,7 +31,7 @@ class Members(_Table, frozen=True):
     """
 
     network: str
-    count: int = 1
+    count: Count = 1
     options: dict[str, Any] = {}
 
 
@@ -39,7 +44,7 @@ class Objective(_Table, frozen=True):
     """
 
     name: str = "equation-4"
-    member_weight: float = 0.0
+    member_weight: NotNegative = 0.0
 
 
 class Optimizer(_Table, frozen=True):
@@ -53,25 +58,25 @@ class Optimizer(_Table, frozen=True):
         clip: Largest norm of the whole gradient; None does not clip.
     """
 
-    name: str
-    learning_rate: float
-    weight_decay: float = 0.0
-    momentum: float = 0.0
-    clip: float | None = 1.0
+    name: Literal["rmsprop", "adamw"]
+    learning_rate: Positive
+    weight_decay: NotNegative = 0.0
+    momentum: NotNegative = 0.0
+    clip: Positive | None = 1.0
 
 
 class Schedule(_Table, frozen=True):
     """`[schedule]`: linear warm-up, then a cosine to zero; `constant` keeps the peak after the warm-up.
 
     Attributes:
-        epochs: An epoch is `ceil(frames / batch.frames)` steps.
+        epochs: An epoch is as many steps as the first pass over the frames has batches.
         warmup_epochs: Length of the warm-up.
         decay: `cosine` or `constant`.
     """
 
-    epochs: int
-    warmup_epochs: float = 0.0
-    decay: str = "cosine"
+    epochs: Count
+    warmup_epochs: NotNegative = 0.0
+    decay: Literal["cosine", "constant"] = "cosine"
 
 
 class Batch(_Table, frozen=True):
@@ -82,8 +87,8 @@ class Batch(_Table, frozen=True):
         slices: Slots; frames that do not fit wait for the next batch, slots left over are padded and count nowhere.
     """
 
-    frames: int = 8
-    slices: int = 96
+    frames: Count = 8
+    slices: Count = 96
 
 
 class Augmentation(_Table, frozen=True):
@@ -108,22 +113,22 @@ class Augmentation(_Table, frozen=True):
         crop_on_heart: Share of frames whose crop is centred on the annotated heart, the rest lie anywhere.
     """
 
-    probability: float = 1.0
-    rotation_deg: float = 0.0
-    scale: float = 0.0
-    shift_mm: float = 0.0
-    shear: float = 0.0
+    probability: Share = 1.0
+    rotation_deg: NotNegative = 0.0
+    scale: NotNegative = 0.0
+    shift_mm: NotNegative = 0.0
+    shear: NotNegative = 0.0
     flip: bool = False
     quarter_turns: bool = False
-    elastic_mm: float = 0.0
-    gamma: float = 0.0
-    brightness: float = 0.0
-    contrast: float = 0.0
-    noise: float = 0.0
-    blur: float = 0.0
-    bias: float = 0.0
-    crop: int | None = None
-    crop_on_heart: float = 0.75
+    elastic_mm: NotNegative = 0.0
+    gamma: NotNegative = 0.0
+    brightness: NotNegative = 0.0
+    contrast: NotNegative = 0.0
+    noise: NotNegative = 0.0
+    blur: Share = 0.0
+    bias: NotNegative = 0.0
+    crop: Count | None = None
+    crop_on_heart: Share = 0.75
 
 
 class Averaging(_Table, frozen=True):
@@ -133,7 +138,7 @@ class Averaging(_Table, frozen=True):
         decay: Per step; 0 keeps the last weights.
     """
 
-    decay: float = 0.0
+    decay: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
 
 
 class Recipe(_Table, frozen=True):
@@ -158,7 +163,7 @@ class Recipe(_Table, frozen=True):
 
     name: str
     title: str
-    members: list[Members]
+    members: Annotated[list[Members], msgspec.Meta(min_length=1)]
     pooling: dict[str, Any]
     grid: dict[str, Any]
     optimizer: Optimizer
@@ -167,9 +172,9 @@ class Recipe(_Table, frozen=True):
     batch: Batch = Batch()
     augmentation: Augmentation = Augmentation()
     averaging: Averaging = Averaging()
-    precision: str = "bf16"
+    precision: Literal["bf16", "float32"] = "bf16"
     compile: bool = False
-    seed: int = 0
+    seed: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 def recipe_names() -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 import shortaxis
+from shortaxis.datasets.split_choice import keep_split
 from shortaxis.ensemble.model_file import ModelSpec, save_model
 from shortaxis.errors import InputError
 from shortaxis.inference.device import device_in_words
@@ -102,6 +103,7 @@ def train(
         facts = _facts(recipe, training, split, processes.device)
         if processes.is_first:
             write_json(out / "run.json", facts)
+            keep_split(out, split)
         with _log(out, run) as log:
             run.on_progress = lambda progress: _report(progress, log, on_progress)
             complete = run.train(seconds=None if minutes is None else minutes * 60, steps=steps)

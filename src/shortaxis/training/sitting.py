@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from shortaxis.datasets import open_dataset
-from shortaxis.datasets.split_choice import KEPT, choose_split, split_of_run
+from shortaxis.datasets.split_choice import choose_split, split_of_run
 from shortaxis.datasets.watching import watched
 from shortaxis.training.recipe import load_recipe
 from shortaxis.training.run import RunResult, train
@@ -69,8 +69,6 @@ def train_sitting(
     split = choose_split(dataset, file=split_file, fold=fold, folds=folds, per_group=per_group)
     if started and resume:
         split = split_of_run(out, split)
-    elif not started and split is not None:
-        split.to_json(out / KEPT)
     return train(chosen, dataset, out, split=split, device=device, minutes=minutes, steps=steps, resume=resume, on_progress=on_progress)
 
 
