@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
     from shortaxis.labels import LabelScheme
+    from shortaxis.study import Spacing
 
 AGREEMENT: Final = 1e-3
 """Relative difference of two lengths that is still rounding."""
@@ -180,8 +181,58 @@ def source_of(study: Study) -> NiftiSource:
     return study.source if isinstance(study.source, NiftiSource) else _fresh_source(study)
 
 
+@dataclass(frozen=True, eq=False)
+class NiftiOutline:
+    """What the header of a file says, by the rule of this module.
+
+    Attributes:
+        image: The file as nibabel opened it; no voxel is read yet.
+        source: The grid.
+        shape: (T, D, H, W).
+        spacing: (z, y, x) in mm.
+        phase_times: Of each phase in ms, or None.
+    """
+
+    image: Any
+    source: NiftiSource
+    shape: tuple[int, int, int, int]
+    spacing: Spacing
+    phase_times: tuple[float, ...] | None
+
+
+def outline_nifti(path: Path | str) -> NiftiOutline:
+    """Read the header of a file.
+
+    Raises:
+        InputError: As `read_nifti`, as far as it shows in the header.
+
+    Warns:
+        UserWarning: As `read_nifti`.
+    """
+    image = _open(Path(path))
+    source, spacing, _ = _geometry(Path(path), image)
+    shape = _four(image.shape)
+    depth, height, width = source.layout.axes
+    return NiftiOutline(
+        image,
+        source,
+        (shape[3], shape[depth], shape[height], shape[width]),
+        (spacing[depth], spacing[height], spacing[width]),
+        _phase_times(image),
+    )
+
+
 def _load(path: Path) -> tuple[Any, NDArray[Any]]:
     """Read image and array (i, j, k, T), with all that can be wrong in a file told in one sentence."""
+    image = _open(path)
+    try:
+        array = image.get_fdata(dtype=np.float32, caching="unchanged")
+    except _UNREADABLE as error:
+        raise _unreadable(path, error) from error
+    return image, array.reshape(_four(image.shape))
+
+
+def _open(path: Path) -> Any:
     if not path.exists():
         msg = f"{path}: no such file; check the path"
         raise InputError(msg)
@@ -193,11 +244,7 @@ def _load(path: Path) -> tuple[Any, NDArray[Any]]:
     except _UNREADABLE as error:
         raise _unreadable(path, error) from error
     _check_kind(path, image)
-    try:
-        array = image.get_fdata(dtype=np.float32, caching="unchanged")
-    except _UNREADABLE as error:
-        raise _unreadable(path, error) from error
-    return image, array.reshape(_four(image.shape))
+    return image
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:

@@ -6,7 +6,7 @@ The package needs pydicom (`pip install 'shortaxis[dicom]'`), which is imported 
 from __future__ import annotations
 
 from shortaxis.io.dicom.folders import find_studies
-from shortaxis.io.dicom.reader import DicomSource, Finding, Instance, Survey, read_dicom, survey_dicom
+from shortaxis.io.dicom.reader import DicomSource, Finding, Instance, Outline, Survey, read_dicom, survey_dicom
 from shortaxis.io.dicom.scanning import is_dicom
 
-__all__ = ["DicomSource", "Finding", "Instance", "Survey", "find_studies", "is_dicom", "read_dicom", "survey_dicom"]
+__all__ = ["DicomSource", "Finding", "Instance", "Outline", "Survey", "find_studies", "is_dicom", "read_dicom", "survey_dicom"]

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shortaxis.io.dicom.headers import Plane
+    from shortaxis.io.dicom.phases import Phases
     from shortaxis.io.dicom.scanning import Scan
+    from shortaxis.study import Spacing
 
 
 @dataclass(frozen=True)
@@ -85,12 +87,35 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Outline:
+    """What a study would be, without its pixels.
+
+    Attributes:
+        shape: (T, D, H, W).
+        spacing: (z, y, x) in mm.
+        phase_times: Of each phase in ms, or None.
+        rr_interval: RR interval in ms, or None.
+        subject: What is known of the patient.
+        notes: What `read_dicom` would say aloud.
+    """
+
+    shape: tuple[int, int, int, int]
+    spacing: Spacing
+    phase_times: tuple[float, ...] | None
+    rr_interval: float | None
+    subject: Subject
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Survey:
     """What a folder holds, without looking at a pixel.
 
     Attributes:
         findings: All stacks of MR images.
         chosen: Which of them `read_dicom` takes, or None.
+        outline: What it would make of it; None where it takes none.
+        problem: Why it takes none, or None.
         damaged: Files that cannot be used, with the reason.
         others: DICOM files that are no MR images, with the reason.
         n_strange: Number of files that are not DICOM.
@@ -98,6 +123,8 @@ class Survey:
 
     findings: tuple[Finding, ...]
     chosen: int | None
+    outline: Outline | None
+    problem: InputError | None
     damaged: dict[Path, str]
     others: dict[Path, str]
     n_strange: int
@@ -127,35 +154,27 @@ def read_dicom(path: Path | str, *, series: int | str | None = None) -> Study:
     """
     path = Path(path)
     scan = _scan(path)
-    notes = [f"{file.name} {reason}; it is left out" for file, reason in list(scan.damaged.items())[:5]]
-    notes += [f"and {len(scan.damaged) - 5} more files are damaged"] * (len(scan.damaged) > 5)
     planes, copies = _once(scan.planes)
-    notes += [f"{copies} images are there twice and counted once"] * (copies > 0)
-    stack, said = choose(path, stacks_of(planes, only=series))
-    notes += said
-    phases = order_phases(stack.slices)
-    affine, distance, said = stack_affine([slice_[0] for slice_ in phases.planes])
-    notes += phases.notes + said
-    for note in notes:
+    plan = _plan(path, scan, copies, stacks_of(planes, only=series))
+    for note in plan.outline.notes:
         warnings.warn(f"{path}: {note}", DataWarning, stacklevel=2)
-    row, column = stack.planes[0].spacing
+    ordered = plan.phases.planes
     return Study(
-        pixels=load_pixels(phases.planes),
-        spacing=(distance, row, column),
-        affine=affine,
-        phase_times=phases.times,
-        subject=_subject(path, stack.planes),
+        pixels=load_pixels(ordered),
+        spacing=plan.outline.spacing,
+        affine=plan.affine,
+        phase_times=plan.outline.phase_times,
+        subject=plan.outline.subject,
         source=DicomSource(
             path=path,
             instances=tuple(
-                tuple(Instance(plane.path, plane.frame, plane.sop_instance_uid) for plane in phase)
-                for phase in zip(*phases.planes, strict=True)
+                tuple(Instance(plane.path, plane.frame, plane.sop_instance_uid) for plane in phase) for phase in zip(*ordered, strict=True)
             ),
-            positions=to_ras(np.array([slice_[0].position for slice_ in phases.planes])),
-            series=stack.series,
-            clock=phases.clock,
-            rr_interval=_median(plane.rr_interval for plane in stack.planes),
-            notes=tuple(notes),
+            positions=to_ras(np.array([slice_[0].position for slice_ in ordered])),
+            series=plan.stack.series,
+            clock=plan.phases.clock,
+            rr_interval=plan.outline.rr_interval,
+            notes=plan.outline.notes,
         ),
     )
 
@@ -175,12 +194,45 @@ def survey_dicom(path: Path | str, *, series: int | str | None = None) -> Survey
     """
     path = Path(path)
     scan = _scan(path)
-    stacks = stacks_of(_once(scan.planes)[0], only=series)
+    planes, copies = _once(scan.planes)
+    stacks = stacks_of(planes, only=series)
+    chosen, outline, problem = None, None, None
     try:
-        chosen = stacks.index(choose(path, stacks)[0])
-    except InputError:
-        chosen = None
-    return Survey(tuple(map(_finding, stacks)), chosen, scan.damaged, scan.others, scan.n_strange)
+        plan = _plan(path, scan, copies, stacks)
+        chosen, outline = stacks.index(plan.stack), plan.outline
+    except InputError as error:
+        problem = error
+    return Survey(tuple(map(_finding, stacks)), chosen, outline, problem, scan.damaged, scan.others, scan.n_strange)
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """The stack that is taken, in order, and what a study of it would be."""
+
+    stack: Stack
+    phases: Phases
+    affine: NDArray[np.float64]
+    outline: Outline
+
+
+def _plan(path: Path, scan: Scan, copies: int, stacks: Sequence[Stack]) -> _Plan:
+    notes = [f"{file.name} {reason}; it is left out" for file, reason in list(scan.damaged.items())[:5]]
+    notes += [f"and {len(scan.damaged) - 5} more files are damaged"] * (len(scan.damaged) > 5)
+    notes += [f"{copies} images are there twice and counted once"] * (copies > 0)
+    stack, said = choose(path, stacks)
+    notes += said
+    phases = order_phases(stack.slices)
+    affine, distance, said = stack_affine([slice_[0] for slice_ in phases.planes])
+    (row, column), shape = stack.planes[0].spacing, stack.planes[0].shape
+    outline = Outline(
+        shape=(len(phases.planes[0]), len(phases.planes), *shape),
+        spacing=(distance, row, column),
+        phase_times=phases.times,
+        rr_interval=_median(plane.rr_interval for plane in stack.planes),
+        subject=_subject(path, stack.planes),
+        notes=(*notes, *phases.notes, *said),
+    )
+    return _Plan(stack, phases, affine, outline)
 
 
 def _finding(stack: Stack) -> Finding:
