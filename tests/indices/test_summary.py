@@ -33,22 +33,22 @@ def test_phases_and_body_size_are_those_of_the_study():
     expected = ventricular_indices(known.labels[9], known.labels[3], SPACING, height_cm=160, weight_kg=57.6)
     assert {name: found[name].value for name in expected} == {name: index.value for name, index in expected.items()}
     assert (found["lv_edv"].value, found["lv_esv"].value) == (96, 41)
-    assert (found["ed_phase"].value, found["es_phase"].value) == (9, 3)
-    assert found["ed_phase"].definition == "the end-diastolic phase, counted from 0; named by the study"
+    assert (found["ed_frame"].value, found["es_frame"].value) == (10, 4)
+    assert found["ed_frame"].definition == "number of the end-diastolic frame, counted from 1; named by the study"
 
 
 def test_phases_that_a_cine_does_not_name_are_found_and_said_to_be_found():
     found = indices(cine(end_diastole=9))
     assert (found["lv_edv"].value, found["lv_esv"].value) == (96, 40)
-    assert found["ed_phase"].definition.endswith("named by the study")
-    assert (found["es_phase"].value, found["es_phase"].unit) == (4, "phase")
-    assert found["es_phase"].definition == "the end-systolic phase, counted from 0; found on the LV volume curve"
+    assert found["ed_frame"].definition.endswith("named by the study")
+    assert (found["es_frame"].value, found["es_frame"].unit) == (5, "frame")
+    assert found["es_frame"].definition == "number of the end-systolic frame, counted from 1; found on the LV volume curve"
 
 
 def test_a_short_study_without_tags_has_reasons_only():
     found = indices(cine(LV[:2], RV[:2]))
     assert all(isinstance(index, Index) and index.value is None and index.reason for index in found.values())
-    assert found["ed_phase"].reason == found["lv_edv"].reason == "the end-diastolic phase is not known"
+    assert found["ed_frame"].reason == found["lv_edv"].reason == "the end-diastolic phase is not known"
 
 
 def test_cardiac_output_rests_on_the_phase_times():

@@ -20,14 +20,14 @@ def indices(segmentation: Segmentation, *, heart_rate: float | None = None) -> d
     """The ventricular indices of a segmented study.
 
     ED and ES are the study's own; in a cine of at least five phases those that it does not name are found on the LV volume curve, and the
-    definitions of `ed_phase` and `es_phase` say which it was.
+    definitions of `ed_frame` and `es_frame` say which it was.
 
     Args:
         segmentation: Labels of a study; set `study.end_diastole` and `study.end_systole` to override what would be found.
         heart_rate: Beats a minute; None takes it from the phase times where these cover the heartbeat.
 
     Returns:
-        The indices by name: those of `ventricular_indices`; `ed_phase` and `es_phase`, counted from 0; and peak ejection and filling rates
+        The indices by name: those of `ventricular_indices`; `ed_frame` and `es_frame`, counted from 1; and peak ejection and filling rates
         in ml/s (`lv_per`, `lv_pfr`, `rv_per`, `rv_pfr`). What cannot be known has no value but a reason.
 
     Raises:
@@ -47,9 +47,9 @@ def indices(segmentation: Segmentation, *, heart_rate: float | None = None) -> d
     for short, name, words in (("ed", "end_diastole", "end-diastolic"), ("es", "end_systole", "end-systolic")):
         phase = getattr(curves, name)
         origin = "found on the LV volume curve" if name in curves.found else "named by the study"
-        definition = f"the {words} phase, counted from 0" + ("" if phase is None else f"; {origin}")
+        definition = f"number of the {words} frame, counted from 1" + ("" if phase is None else f"; {origin}")
         reason = None if phase is not None else f"the {words} phase is not known"
-        found[f"{short}_phase"] = Index(f"{short}_phase", None if phase is None else float(phase), "phase", definition, _RULES, reason)
+        found[f"{short}_frame"] = Index(f"{short}_frame", None if phase is None else phase + 1.0, "frame", definition, _RULES, reason)
     for side, rates in (("lv", curves.lv_rates), ("rv", curves.rv_rates)):
         for short, kind, move in (("per", "ejection", "fall"), ("pfr", "filling", "rise")):
             value = None if rates is None else float(getattr(rates, kind))

@@ -120,5 +120,5 @@ def _bounded(low: float, high: float, unit: str) -> tuple[float, float]:
 
 def _phase(found: dict[str, Index], short: str) -> int | None:
     """The phase that the indices of a cine rest on, counted from 0."""
-    value = found[f"{short}_phase"].value
-    return None if value is None else int(value)
+    value = found[f"{short}_frame"].value
+    return None if value is None else int(value) - 1
