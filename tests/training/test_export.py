@@ -9,7 +9,7 @@ from shortaxis.datasets.splits import Split
 from shortaxis.ensemble.model_file import read_model, read_spec
 from shortaxis.errors import InputError
 from shortaxis.training import train
-from shortaxis.training.export import export_run
+from shortaxis.training.export import export_run, read_facts
 
 SPLIT = Split(train=("p0", "p1", "p2"), held_out=("p3",), seed=0)
 
@@ -46,3 +46,13 @@ def test_damaged_scores_are_refused_by_name(recipe, discs, tmp_path, content):
     (tmp_path / "validation.json").write_text(content)
     with pytest.raises(InputError, match=r"validation\.json: not the scores of a run"):
         export_run(tmp_path, tmp_path / "out.safetensors")
+
+
+def test_facts_are_names_and_texts():
+    assert read_facts(["commit=abc", "licence=a = b"]) == {"commit": "abc", "licence": "a = b"}
+
+
+@pytest.mark.parametrize("text", ["commit", "=abc", "two words=abc"])
+def test_a_fact_without_a_name_is_refused(text):
+    with pytest.raises(InputError, match="NAME=TEXT"):
+        read_facts([text])

@@ -14,18 +14,20 @@ def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished training run.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The .safetensors file to write.")],
     full: Annotated[bool, typer.Option("--full", help="Keep float32; by default weights are stored as float16, half the size.")] = False,
-    commit: Annotated[str | None, typer.Option(help="Commit of the code that trained it, for the model's card.")] = None,
+    fact: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=TEXT", help="More for the model's card, such as commit=1a2b3c; may be repeated.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the model's card as JSON to stdout.")] = False,
 ) -> None:
     """Write the model of a run as one small file, with the scores on its held-out patients in the header.
 
     [dim]Example:[/]
 
-    shortaxis export run --out my-model.safetensors
+    shortaxis export run --out my-model.safetensors --fact "licence=for non-commercial research"
     """
-    from shortaxis.training.export import export_run
+    from shortaxis.training.export import export_run, read_facts
 
-    card = export_run(run, out, half=not full, facts={} if commit is None else {"commit": commit})
+    card = export_run(run, out, half=not full, facts=read_facts(fact or ()))
     if json:
         print_json(card)
     else:

@@ -12,6 +12,7 @@ from shortaxis.ensemble.model_file import read_model, save_model
 from shortaxis.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 
@@ -40,6 +41,22 @@ def export_run(run: Path, out: Path, *, half: bool = True, facts: dict[str, str]
         card["validation"] = _overall(run / "validation.json")
     save_model(out, ensemble, replace(spec, card=card), torch.float16 if half else torch.float32)
     return card
+
+
+def read_facts(texts: Sequence[str]) -> dict[str, str]:
+    """Take `NAME=TEXT` apart.
+
+    Raises:
+        InputError: A text has no name or no `=`.
+    """
+    facts = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not separator or not name.isidentifier():
+            msg = f"--fact '{text}': give it as NAME=TEXT, such as commit=1a2b3c"
+            raise InputError(msg)
+        facts[name] = value
+    return facts
 
 
 def _overall(path: Path) -> dict[str, Any]:
