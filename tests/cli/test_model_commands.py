@@ -1,0 +1,100 @@
+"""export, calibrate and speed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from shortaxis.datasets import open_dataset
+from shortaxis.datasets.splits import hold_out
+from shortaxis.ensemble.model_file import file_sha256, read_spec
+from shortaxis.quality import TrustModel
+from shortaxis.quality.calibration import Calibration, load_calibration
+
+RECIPE = """
+name = "tiny"
+title = "Tiny"
+grid = { kind = "physical", spacing_mm = 4.0, size = 32 }
+pooling = { rule = "uncertainty", outer_softmax = false }
+optimizer = { name = "adamw", learning_rate = 0.01 }
+schedule = { epochs = 1 }
+batch = { frames = 2, slices = 40 }
+
+[[members]]
+network = "unet"
+options = { widths = [2, 4] }
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "tiny.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+def test_export_writes_what_training_left(run, recipe, tmp_path):
+    assert run("train", recipe, "--data", "phantom:2", "--out", tmp_path / "run", "--device", "cpu").exit_code == 0
+    out = tmp_path / "out.safetensors"
+    result = run("export", tmp_path / "run", "--out", out, "--fact", "licence=none")
+    assert result.exit_code == 0, result.stderr
+    assert read_spec(out).card["licence"] == "none"
+    assert str(out) in result.stdout
+    assert json.loads(run("export", tmp_path / "run", "--out", out, "--json").stdout)["train_frames"] == 4
+
+
+def test_export_of_no_run_is_one_sentence(run, tmp_path):
+    result = run("export", tmp_path, "--out", tmp_path / "out.safetensors")
+    assert result.exit_code == 2
+    assert "holds no finished run" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_speed_prints_its_figures_in_words_or_as_json(run, recipe):
+    words = run("speed", recipe, "--device", "cpu", "--steps", 1, "--warm-up", 1)
+    assert words.exit_code == 0, words.stderr
+    assert "slices/s" in words.stdout
+    figures = json.loads(run("speed", recipe, "--device", "cpu", "--steps", 1, "--warm-up", 1, "--json").stdout)
+    assert figures["recipe"] == "tiny"
+    assert figures["slices_per_second"] > 0
+
+
+@pytest.fixture
+def learnt(monkeypatch):
+    """A calibration whose making is tested elsewhere; here it tells which patients it was given."""
+    trust = TrustModel(("endness",), (0.0,), (1.0,), (1.0,), 0.0, 0.5, (0.6,), {})
+    facts = {"end_slices": 8, "poor_end_slices": 2, "auroc_end_slices": 0.9, "caught_dsc_below_0.7": None, "flagged_good": 0.2}
+
+    def made(path, dataset, device):
+        list(dataset)
+        provenance = facts | {"patients": list(dataset.patients)}
+        return Calibration(file_sha256(path), replace(trust, provenance=provenance), {"lv_ef": 5.0})
+
+    monkeypatch.setattr("shortaxis.quality.calibration.calibrate_file", made)
+
+
+def test_calibrate_lies_beside_the_model_and_takes_the_held_out_patients(run, learnt, model_file, acdc, tmp_path):
+    split = hold_out(open_dataset(f"acdc:{acdc}"), per_group=1)
+    split.to_json(tmp_path / "split.json")
+    model = tmp_path / "m.safetensors"
+    model.write_bytes(model_file.read_bytes())
+    result = run("calibrate", model, "--data", f"acdc:{acdc}", "--split", tmp_path / "split.json", "--device", "cpu")
+    assert result.exit_code == 0, result.stderr
+    calibration = load_calibration(tmp_path / "m.calibration.json")
+    assert calibration.trust.provenance["patients"] == list(split.held_out)
+    assert "AUROC 0.90" in result.stdout
+
+
+def test_calibrate_can_write_elsewhere_and_print_json(run, learnt, model_file, acdc, tmp_path):
+    result = run("calibrate", model_file, "--data", f"acdc:{acdc}", "--out", tmp_path / "c.json", "--device", "cpu", "--json")
+    assert json.loads(result.stdout)["half_widths"] == {"lv_ef": 5.0}
+    assert load_calibration(tmp_path / "c.json").half_widths == {"lv_ef": 5.0}
+
+
+def test_too_few_patients_are_one_sentence(run, model_file, acdc, tmp_path):
+    result = run("calibrate", model_file, "--data", f"acdc:{acdc}", "--out", tmp_path / "c.json", "--device", "cpu")
+    assert result.exit_code == 2
+    assert "too few for intervals" in result.stderr
+    assert not (tmp_path / "c.json").exists()
