@@ -38,7 +38,7 @@ ORDER = (
     ("training",),
     ("reports",),
     ("segmenting",),
-    ("benchmark", "demo"),
+    ("benchmark", "demo", "inspection"),
     ("cli",),
     ("__main__",),
 )

@@ -13,6 +13,7 @@ from shortaxis import __version__
 from shortaxis.cli.calibrate import calibrate
 from shortaxis.cli.console import INPUT_ERROR, INTERNAL_ERROR, INTERRUPTED, complain
 from shortaxis.cli.demo import demo
+from shortaxis.cli.doctor import doctor
 from shortaxis.cli.evaluate import evaluate
 from shortaxis.cli.export import export
 from shortaxis.cli.model import model
@@ -108,5 +109,5 @@ def program(
             stream.reconfigure(errors="replace")  # a terminal without UTF-8 shows ? and not an error
 
 
-for command in (segment, evaluate, train, demo, networks, model, export, calibrate, speed, split, pack, phantom):
+for command in (segment, doctor, evaluate, train, demo, networks, model, export, calibrate, speed, split, pack, phantom):
     app.command()(command)

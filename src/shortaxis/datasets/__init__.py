@@ -15,7 +15,7 @@ from shortaxis.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["READERS", "Dataset", "FrameRef", "open_dataset"]
+__all__ = ["READERS", "Dataset", "FrameRef", "open_dataset", "recognise"]
 
 
 def _read_phantom(count: Path) -> Dataset:
@@ -57,14 +57,15 @@ def open_dataset(spec: str | Path) -> Dataset:
     if colon and kind in READERS:
         return READERS[kind](Path(rest).expanduser())
     path = Path(spec).expanduser()
-    if found := _recognise(path):
+    if found := recognise(path):
         return READERS[found](path)
     problem = "is no data set known here" if path.exists() else "no such file or folder"
     msg = f"{spec}: {problem}; write KIND:PATH with a KIND of {', '.join(READERS)}"
     raise InputError(msg)
 
 
-def _recognise(path: Path) -> str | None:
+def recognise(path: Path) -> str | None:
+    """Tell by what lies at `path` which kind of data set it is; None where it is none."""
     if path.is_file():
         return "packed" if path.suffix.lower() == ".zip" else None
     if (path / DESCRIPTION).is_file():

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from scipy import ndimage
+import scipy  # its parts load when they are used, which keeps quick what needs none
 
 from shortaxis.indices.ring import Ring, is_closed, trace_ring
 from shortaxis.labels import Structure
@@ -153,11 +153,11 @@ def rv_contact(mask: NDArray[np.uint8], spacing: tuple[float, float], ring: Ring
         Angles in radians from +W towards +H around the ring's centre, such that the septum lies at growing angles from the first to the
         second; None where the RV touches the myocardium along less than 60°.
     """
-    pieces, count = ndimage.label(mask == Structure.RV, np.ones((3, 3)))
+    pieces, count = scipy.ndimage.label(mask == Structure.RV, np.ones((3, 3)))
     if count == 0:
         return None
     largest = pieces == 1 + np.bincount(pieces.ravel())[1:].argmax()
-    near = largest & (ndimage.distance_transform_edt(mask != Structure.MYO, sampling=spacing) <= CONTACT_MM)
+    near = largest & (scipy.ndimage.distance_transform_edt(mask != Structure.MYO, sampling=spacing) <= CONTACT_MM)
     if not near.any():
         return None
     y, x = (np.argwhere(near) * spacing - ring.centre).T

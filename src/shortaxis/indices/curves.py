@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from scipy import ndimage
+import scipy  # its parts load when they are used, which keeps quick what needs none
 
 from shortaxis.indices.volumes import structure_volumes
 from shortaxis.labels import Structure
@@ -167,8 +167,8 @@ def find_phases(lv_ml: NDArray[np.float64]) -> tuple[int, int] | None:
     """
     if len(lv_ml) < LEAST_PHASES:
         return None
-    smooth = ndimage.median_filter(lv_ml, 3, mode="wrap") if len(lv_ml) >= _PHASES_FOR_MEDIAN else lv_ml
-    smooth = ndimage.gaussian_filter1d(smooth, _SMOOTHING * len(lv_ml), mode="wrap")
+    smooth = scipy.ndimage.median_filter(lv_ml, 3, mode="wrap") if len(lv_ml) >= _PHASES_FOR_MEDIAN else lv_ml
+    smooth = scipy.ndimage.gaussian_filter1d(smooth, _SMOOTHING * len(lv_ml), mode="wrap")
     if np.ptp(smooth) <= 1e-9 * np.abs(lv_ml).max():
         return None
     return int(smooth.argmax()), int(smooth.argmin())

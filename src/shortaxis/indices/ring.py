@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from scipy import ndimage
+import scipy  # its parts load when they are used, which keeps quick what needs none
 
 from shortaxis.labels import Structure
 
@@ -60,7 +60,7 @@ def is_closed(mask: NDArray[np.uint8]) -> bool:
     cavity = mask == Structure.LV
     if not cavity.any():
         return False
-    return bool(ndimage.binary_fill_holes(mask == Structure.MYO)[cavity].all())
+    return bool(scipy.ndimage.binary_fill_holes(mask == Structure.MYO)[cavity].all())
 
 
 def trace_ring(mask: NDArray[np.uint8], spacing: tuple[float, float]) -> Ring:
@@ -87,10 +87,10 @@ def trace_ring(mask: NDArray[np.uint8], spacing: tuple[float, float]) -> Ring:
     points = (centre[:, None, None] + _directions()[:, :, None] * distance) / millimetres[:, None, None]
 
     def radius(region: NDArray[np.bool_]) -> NDArray[np.float64]:
-        inside: NDArray[Any] = ndimage.map_coordinates(region.astype(np.float32), points, order=1)
+        inside: NDArray[Any] = scipy.ndimage.map_coordinates(region.astype(np.float32), points, order=1)
         lengths = inside.sum(axis=1, dtype=np.float64) * step
         rays_per_mm = N_RAYS / (2 * np.pi * lengths.mean())
-        smooth: NDArray[np.float64] = ndimage.gaussian_filter1d(lengths, _SMOOTHING * millimetres.mean() * rays_per_mm, mode="wrap")
+        smooth: NDArray[np.float64] = scipy.ndimage.gaussian_filter1d(lengths, _SMOOTHING * millimetres.mean() * rays_per_mm, mode="wrap")
         return smooth
 
     return Ring((float(centre[0]), float(centre[1])), radius(cavity), radius(whole))

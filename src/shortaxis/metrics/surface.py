@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import ndimage
+import scipy  # its parts load when they are used, which keeps quick what needs none
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,15 +78,15 @@ def directed_distances(truth: NDArray[Any], prediction: NDArray[Any], spacing: S
         return np.empty(0), np.empty(0)
     in_plane = len(a) == 1
     # Both surfaces lie in the common bounding box, so nothing outside it can be nearest; it is a tenth of the frame or less.
-    (box,) = ndimage.find_objects((a | b).astype(np.uint8))
+    (box,) = scipy.ndimage.find_objects((a | b).astype(np.uint8))
     surface_a, surface_b = _surface(a[box], in_plane=in_plane), _surface(b[box], in_plane=in_plane)
-    to_a = ndimage.distance_transform_edt(~surface_a, sampling=spacing)
-    to_b = ndimage.distance_transform_edt(~surface_b, sampling=spacing)
+    to_a = scipy.ndimage.distance_transform_edt(~surface_a, sampling=spacing)
+    to_b = scipy.ndimage.distance_transform_edt(~surface_b, sampling=spacing)
     return to_b[surface_a], to_a[surface_b]
 
 
 def _surface(mask: NDArray[np.bool_], *, in_plane: bool) -> NDArray[np.bool_]:
-    neighbours = ndimage.generate_binary_structure(3, 1)
+    neighbours = scipy.ndimage.generate_binary_structure(3, 1)
     if in_plane:
         neighbours[[0, 2]] = False
-    return mask & ~ndimage.binary_erosion(mask, neighbours)
+    return mask & ~scipy.ndimage.binary_erosion(mask, neighbours)

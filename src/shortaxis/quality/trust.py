@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from scipy.special import expit
+import scipy  # its parts load when they are used, which keeps quick what needs none
 
 from shortaxis.errors import InputError
 from shortaxis.labels import Structure
@@ -68,7 +68,7 @@ class TrustModel:
     def probability(self, signs: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
         """Probability that each slice is poor, float64 (D,), from `slice_features`."""
         x = (np.stack([signs[name] for name in self.features], axis=1) - self.mean) / self.scale
-        return np.asarray(expit(x @ np.asarray(self.coefficients) + self.intercept), np.float64)
+        return np.asarray(scipy.special.expit(x @ np.asarray(self.coefficients) + self.intercept), np.float64)
 
     def reasons(self, signs: dict[str, NDArray[np.float64]], index: int) -> tuple[str, ...]:
         """What is unusual about a slice, in words, the weightiest first: one to three reasons."""

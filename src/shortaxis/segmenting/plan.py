@@ -119,6 +119,11 @@ def stem_of(path: Path) -> str:
     return match["stem"] if match else path.stem
 
 
+def is_nifti_name(path: Path) -> bool:
+    """Whether a file's name has an ending of NIfTI."""
+    return _NIFTI.fullmatch(path.name) is not None
+
+
 def _outputs(study: PlannedStudy) -> Iterator[tuple[Path, Path]]:
     for image in study.images:
         yield image.path, image.labels
@@ -161,7 +166,7 @@ def _in_folder(source: Path, cine: bool) -> list[PlannedStudy]:
 
 
 def _is_dicom_file(path: Path) -> bool:
-    return _NIFTI.fullmatch(path.name) is None and is_dicom(path)
+    return not is_nifti_name(path) and is_dicom(path)
 
 
 def _dicom_folders(source: Path) -> list[PlannedStudy]:

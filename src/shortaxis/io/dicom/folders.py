@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,9 +70,6 @@ def _uid_of(file: Path) -> str:
 
 def _root(top: Path, places: list[Path], others: list[Path]) -> Path | None:
     """The highest folder below `top` that holds all of `places` and none of `others`, or None."""
-    common, fit = Path(os.path.commonpath(places)), None
-    for root in (common, *common.parents):
-        if root == top or any(other.is_relative_to(root) for other in others):
-            break
-        fit = root
-    return fit
+    common = Path(os.path.commonpath(places))
+    own = list(takewhile(lambda root: root != top and not any(other.is_relative_to(root) for other in others), (common, *common.parents)))
+    return own[-1] if own else None
