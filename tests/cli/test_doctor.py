@@ -143,6 +143,16 @@ class TestNifti:
         (message,) = said(examine(put(voxels=voxels))[1], "error")
         assert message == "all voxels of frame 5 (counted from 1) have one value"
 
+    def test_labels_of_a_cine_are_known_though_most_frames_are_empty(self, examine, put):
+        voxels = np.zeros((100, 90, 10, 6), np.int16)
+        voxels[40:44, 40:50, 2:8, 3] = np.arange(4)[:, None, None]
+        (message,) = said(examine(put(voxels=voxels))[1], "error")
+        assert "only the values [0, 1, 2, 3]" in message
+
+    def test_a_wide_range_in_few_bits_is_no_label_image(self, examine, put):
+        voxels = np.random.default_rng(0).integers(-128, 128, (100, 90, 10)).astype(np.int8)
+        assert said(examine(put(voxels=voxels))[1], "error") == []
+
     def test_probabilities_between_0_and_1_are_no_labels(self, examine, put):
         voxels = np.random.default_rng(0).random((100, 90, 10)).astype(np.float32)
         assert said(examine(put(voxels=voxels))[1], "error") == []
@@ -236,6 +246,13 @@ class TestFolders:
         assert (code, found["kind"]) == (1, "folder")
         assert "no DICOM files" in said(found, "error")[0]
 
+    def test_what_may_not_be_read_is_an_error(self, examine, acdc, monkeypatch):
+        def refuse(_):
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr("shortaxis.inspection.inspect.dataset_kind", refuse)
+        assert said(examine(acdc)[1], "error") == ["it cannot be read (Permission denied)"]
+
     def test_only_some_of_very_many_studies_are_opened(self, examine, acdc, monkeypatch):
         monkeypatch.setattr("shortaxis.inspection.inspect.MOST_PARTS", 1)
         _, found = examine(acdc)
@@ -276,7 +293,9 @@ class TestOthers:
             (b"{}", "no model of this package"),
             (b'{"__metadata__": []}', "no model of this package"),
             (b'{"__metadata__": {"shortaxis": "{}"}}', "names no members"),
+            (b'{"__metadata__": {"shortaxis": "{\\"members\\": 5}"}}', "names no members"),
             (b'{"__metadata__": {"shortaxis": "{"}}', "no readable"),
+            (b"[" * 200_000, "no readable"),
             (b"not json", "no readable"),
             (b"[]", "no readable"),
         ],

@@ -25,7 +25,7 @@ SHOWN = {
 
 def segment(
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="INPUT", help="NIfTI files (3D frames, 4D cines), folders of them, ACDC folders.")
+        list[Path], typer.Argument(metavar="INPUT", help="NIfTI files (3D frames, 4D cines), DICOM studies, folders of them, ACDC folders.")
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for labels, indices.json and segment.json.")],
     model: Annotated[Path | None, typer.Option(metavar="FILE", help="Model file; by default the released model.")] = None,
@@ -52,6 +52,8 @@ def segment(
     shortaxis segment cine.nii.gz --ed 1 --es 12 --out labels
 
     shortaxis segment acdc/testing --out predicted
+
+    shortaxis segment dicom/study --out labels
     """
     from shortaxis.labels import scheme_named
     from shortaxis.segmenting import Wishes, segment_inputs

@@ -38,8 +38,13 @@ def inspect_input(path: Path | str) -> Inspection:
         raise InputError(msg)
     if path.is_file() and path.suffix.lower() == MODEL_ENDING:
         return inspect_model(path)
-    kind = dataset_kind(path)
-    return _inspect_studies(path) if kind is None else inspect_dataset(path, kind)
+    try:
+        kind = dataset_kind(path)
+        return _inspect_studies(path) if kind is None else inspect_dataset(path, kind)
+    except OSError as error:
+        found = Inspection(path, "folder" if path.is_dir() else "file")
+        found.add("error", f"it cannot be read ({error.strerror})", "check its permissions")
+        return found
 
 
 def _inspect_studies(path: Path) -> Inspection:

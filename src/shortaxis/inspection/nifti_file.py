@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from shortaxis.io.nifti import NiftiOutline
 
 MOST_LABELS: Final = 6
-"""An image with fewer different values than this is a label image."""
+"""An image of whole numbers that span less than this is a label image."""
 MOST_VOXELS: Final = 32_000_000
 """Voxels that one inspection reads: a long cine, or some ten patients' frames."""
 _DAMAGE: Final = (OSError, EOFError, zlib.error, ValueError, MemoryError)
@@ -97,16 +97,18 @@ def _check_voxels(outline: NiftiOutline, found: Inspection) -> None:
     if stored.dtype.kind == "f" and not np.isfinite(stored).all():
         found.add("error", "it holds NaN or infinite voxels", "replace them before segmenting")
         return
+    labels = _labels(stored)
     constant = [number for number, phase in enumerate(phases, start=1) if phase.min() == phase.max()]
-    if constant:
+    if labels is not None:
+        found.add("error", f"it holds only the values {labels}, so it is a label image and not a scan", "give the image that it belongs to")
+    elif constant:
         where = "all voxels" if len(phases) == 1 else f"all voxels of frame {', '.join(map(str, constant[:5]))} (counted from 1)"
         found.add("error", f"{where} have one value", "give an image that shows a heart")
-    elif (labels := _labels(phases[0])) is not None:
-        found.add("error", f"it holds only the values {labels}, so it is a label image and not a scan", "give the image that it belongs to")
 
 
-def _labels(phase: NDArray[Any]) -> list[int] | None:
+def _labels(stored: NDArray[Any]) -> list[int] | None:
     """The few whole numbers that a label image consists of, or None."""
-    if phase.max() - phase.min() >= MOST_LABELS or not (phase == np.rint(phase)).all():
+    spread = float(stored.max()) - float(stored.min())
+    if not 0 < spread < MOST_LABELS or (stored.dtype.kind == "f" and not (stored == np.rint(stored)).all()):
         return None
-    return [int(value) for value in np.unique(phase)]
+    return [int(value) for value in np.unique(stored)]

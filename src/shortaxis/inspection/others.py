@@ -55,12 +55,13 @@ def inspect_model(path: Path) -> Inspection:
     try:
         metadata = _metadata(path)
         model, checkpoint = (json.loads(metadata[key]) if key in metadata else None for key in ("shortaxis", "shortaxis-checkpoint"))
-    except (OSError, ValueError, AttributeError, TypeError):
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         found.add("error", "it is no readable safetensors file, or it is cut short", "copy or train it again")
         return found
     if isinstance(model, dict):
         found.kind, found.command = "shortaxis model", f"shortaxis segment INPUT --model {quoted} --out labels"
-        members = [str(member.get("network")) for member in model.get("members", []) if isinstance(member, dict)]
+        listed = model.get("members")
+        members = [str(member.get("network")) for member in listed if isinstance(member, dict)] if isinstance(listed, list) else []
         found.facts |= {"name": model.get("name"), "format": model.get("format"), "members": members}
         if not members:
             found.add("error", "its description names no members", "copy or train it again")
