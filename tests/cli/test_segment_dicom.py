@@ -106,6 +106,20 @@ def test_every_phase_is_a_frame_and_the_body_is_known(run, study, tmp_path):
     assert content["indices"]["bsa"]["value"] is not None
 
 
+@pytest.mark.parametrize(("interval", "rate"), [("800", 75.0), ("0", None), ("90000", None)])
+def test_the_heart_rate_is_that_of_the_header_or_else_of_the_phase_times(run, study, truth, tmp_path, interval, rate):
+    for path in files(study):
+        header = dcmread(path)
+        if "NominalInterval" in header:
+            header.NominalInterval = interval
+            del header.HeartRate
+            header.save_as(path)
+    assert run("segment", study, "--out", tmp_path / "out").exit_code == 0
+    content = json.loads((tmp_path / "out" / "heart.indices.json").read_text())
+    of_times = 60_000 / (truth.study.n_phases * (truth.study.phase_times[1] - truth.study.phase_times[0]))
+    assert content["indices"]["heart_rate"]["value"] == pytest.approx(rate or of_times, abs=0.01)
+
+
 def test_phases_may_be_given(run, study, tmp_path):
     assert run("segment", study, "--ed", 2, "--es", 4, "--out", tmp_path / "out").exit_code == 0
     content = json.loads((tmp_path / "out" / "heart.indices.json").read_text())

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from shortaxis import __version__
 from shortaxis.indices import Index, indices, structure_volumes, ventricular_indices
+from shortaxis.indices.curves import HEARTBEAT_MS
+from shortaxis.io.dicom import DicomSource
 from shortaxis.labels import FOREGROUND
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shortaxis.quality.calibration import Calibration
-    from shortaxis.study import Segmentation, Spacing
+    from shortaxis.study import Segmentation, Spacing, Study
 
 SCHEMA_VERSION: Final = 1
 """Version of `indices.json`; it rises when a reader of the old one would break."""
@@ -58,7 +60,7 @@ class Findings:
         named = {study.end_systole: "ES", study.end_diastole: "ED"}
         self._body = (study.subject.height_cm, study.subject.weight_kg)
         if study.n_phases > 1:
-            self._of_cine = indices(segmentation)
+            self._of_cine = indices(segmentation, heart_rate=_told_heart_rate(study))
             self._phases_found = study.end_diastole is None or study.end_systole is None
             named = {_phase(self._of_cine, "es"): "ES", _phase(self._of_cine, "ed"): "ED"}
         for index, volumes in enumerate(structure_volumes(segmentation.labels, study.spacing)):
@@ -116,6 +118,12 @@ class Findings:
 def _bounded(low: float, high: float, unit: str) -> tuple[float, float]:
     """Cut an interval off where the index cannot go: below zero, and above 100 %."""
     return max(0.0, low), min(100.0, high) if unit == "%" else high
+
+
+def _told_heart_rate(study: Study) -> float | None:
+    """Beats a minute as a DICOM study tells them: also right where the phases do not cover the heartbeat. None where it tells none."""
+    interval = study.source.rr_interval if isinstance(study.source, DicomSource) else None
+    return 60_000 / interval if interval and HEARTBEAT_MS[0] <= interval <= HEARTBEAT_MS[1] else None
 
 
 def _phase(found: dict[str, Index], short: str) -> int | None:
