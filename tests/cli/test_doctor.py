@@ -170,7 +170,7 @@ class TestNifti:
 
     def test_a_large_file_is_judged_by_its_header(self, examine, put, monkeypatch):
         monkeypatch.setattr("shortaxis.inspection.geometry.HUGE", 1000)
-        monkeypatch.setattr("shortaxis.inspection.nifti_file.MOST_VOXELS", 1000)
+        monkeypatch.setattr("shortaxis.inspection.inspect.MOST_VOXELS", 1000)
         _, found = examine(put(voxels=np.zeros((100, 90, 10), np.int16)))
         assert any("million voxels" in message for message in said(found, "warning"))
         assert said(found, "note") == ["the voxels of a.nii.gz were not looked at, to be quick"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from shortaxis.errors import InputError
 from shortaxis.inspection.dicom_study import inspect_dicom
-from shortaxis.inspection.nifti_file import Budget, inspect_nifti
+from shortaxis.inspection.nifti_file import MOST_VOXELS, Budget, inspect_nifti
 from shortaxis.inspection.others import MODEL_ENDING, dataset_kind, inspect_dataset, inspect_model
 from shortaxis.inspection.report import Finding, Inspection
 from shortaxis.segmenting.plan import is_nifti_name, plan_studies
@@ -16,8 +16,10 @@ from shortaxis.segmenting.plan import is_nifti_name, plan_studies
 if TYPE_CHECKING:
     from shortaxis.segmenting.plan import PlannedStudy
 
-MOST_PARTS = 200
-"""Studies that are opened: that many headers take less than a second."""
+MOST_PARTS: Final = 100
+"""Studies that are opened, to be quick."""
+MOST_VOXELS_OF_MANY: Final = MOST_VOXELS // 4
+"""Voxels that are read of a folder of several: its headers take time already."""
 
 
 def inspect_input(path: Path | str) -> Inspection:
@@ -49,7 +51,8 @@ def inspect_input(path: Path | str) -> Inspection:
 
 def _inspect_studies(path: Path) -> Inspection:
     """Inspect what `shortaxis segment` would make of it."""
-    studies, budget = plan_studies([path]), Budget()
+    studies = plan_studies([path])
+    budget = Budget(MOST_VOXELS if len(studies) == 1 else MOST_VOXELS_OF_MANY)
     parts = [_inspect_study(study, budget) for study in studies[:MOST_PARTS]]
     if len(studies) == 1 and studies[0].source == path:
         found = parts[0]

@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 MOST_LABELS: Final = 6
 """An image of whole numbers that span less than this is a label image."""
 MOST_VOXELS: Final = 32_000_000
-"""Voxels that one inspection reads: a long cine, or some ten patients' frames."""
+"""Voxels that an inspection reads: those of a long cine."""
 _DAMAGE: Final = (OSError, EOFError, zlib.error, ValueError, MemoryError)
 
 
 class Budget:
     """How many voxels may still be read: an inspection has to be quick, however large the input."""
 
-    def __init__(self) -> None:
-        self.voxels = MOST_VOXELS
+    def __init__(self, voxels: int) -> None:
+        self.voxels = voxels
         self.unread: list[Path] = []
 
     def take(self, path: Path, voxels: int) -> bool:
