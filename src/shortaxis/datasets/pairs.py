@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from shortaxis.datasets.acdc import INFO, read_patient
 from shortaxis.errors import InputError
+from shortaxis.io.walking import files_below
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,7 +92,7 @@ def _label_files(root: Path, *, truth: bool) -> dict[str, Path]:
     if not root.is_dir():
         msg = f"{root}: no such file or folder; give a NIfTI file or a folder of them"
         raise InputError(msg)
-    paths = sorted(path for path in root.rglob("*") if _NIFTI.search(path.name) and not path.name.startswith("."))
+    paths = [path for path in files_below(root) if _NIFTI.search(path.name) and not path.name.startswith(".")]
     annotated = [path for path in paths if _NIFTI.sub("", path.name).endswith("_gt")]
     if truth and annotated:  # then whatever else lies there is images
         paths = annotated

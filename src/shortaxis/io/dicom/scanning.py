@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from shortaxis.errors import InputError
 from shortaxis.io.dicom.headers import planes_of, wanted_tags
 from shortaxis.io.dicom.values import flat, whole
+from shortaxis.io.walking import files_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -68,7 +69,7 @@ def scan_headers(path: Path) -> Scan:
     """
     scan = Scan()
     with lenient_pydicom(path):
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        for file in files_below(path) if path.is_dir() else [path]:
             if not file.is_file():
                 continue
             if is_dicom(file):
