@@ -27,15 +27,5 @@ def validate(ensemble: StreamingEnsemble, spec: ModelSpec, dataset: Dataset, dev
     cases = []
     for frame in dataset:
         predicted = model.segment_frame(frame.image, (frame.spacing[1], frame.spacing[2])).labels
-        cases.append(
-            Case(
-                name=frame.name,
-                patient=frame.patient,
-                phase=frame.phase,
-                group=frame.group,
-                truth=frame.labels,
-                prediction=predicted,
-                spacing=frame.spacing,
-            )
-        )
+        cases.append(Case.of_frame(frame, predicted))
     return evaluate_cases(cases, tuple(PROTOCOLS)).to_dict()
