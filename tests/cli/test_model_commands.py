@@ -67,10 +67,10 @@ def learnt(monkeypatch):
     trust = TrustModel(("endness",), (0.0,), (1.0,), (1.0,), 0.0, 0.5, (0.6,), {})
     facts = {"end_slices": 8, "poor_end_slices": 2, "auroc_end_slices": 0.9, "caught_dsc_below_0.7": None, "flagged_good": 0.2}
 
-    def made(path, dataset, device):
+    def made(path, dataset, device, *, sibling):
         list(dataset)
         provenance = facts | {"patients": list(dataset.patients)}
-        return Calibration(file_sha256(path), replace(trust, provenance=provenance), {"lv_ef": 5.0})
+        return Calibration(file_sha256(sibling or path), replace(trust, provenance=provenance), {"lv_ef": 5.0})
 
     monkeypatch.setattr("shortaxis.quality.calibration.calibrate_file", made)
 
@@ -85,6 +85,14 @@ def test_calibrate_lies_beside_the_model_and_takes_the_held_out_patients(run, le
     calibration = load_calibration(tmp_path / "m.calibration.json")
     assert calibration.trust.provenance["patients"] == list(split.held_out)
     assert "AUROC 0.90" in result.stdout
+
+
+def test_calibrate_for_a_sibling_lies_beside_the_sibling(run, learnt, model_file, acdc, tmp_path):
+    sibling = tmp_path / "all.safetensors"
+    sibling.write_bytes(model_file.read_bytes())
+    result = run("calibrate", model_file, "--for", sibling, "--data", f"acdc:{acdc}", "--device", "cpu")
+    assert result.exit_code == 0, result.stderr
+    assert load_calibration(tmp_path / "all.calibration.json").model_sha256 == file_sha256(sibling)
 
 
 def test_calibrate_can_write_elsewhere_and_print_json(run, learnt, model_file, acdc, tmp_path):

@@ -160,6 +160,30 @@ def test_a_file_is_named_by_its_hash(tmp_path, monkeypatch):
     assert calibration_path(path) == tmp_path / "m.calibration.json"
 
 
+def test_a_calibration_can_be_given_to_the_same_recipe_trained_on_all_patients(tmp_path, monkeypatch):
+    echo = _Echo(1)
+    mine, other = tmp_path / "m.safetensors", tmp_path / "n.safetensors"
+    save_model(mine, echo.ensemble, replace(echo.spec, card={"recipe": {"name": "r"}, "train_patients": ["q1"]}))
+    save_model(other, echo.ensemble, replace(echo.spec, card={"recipe": {"name": "r"}, "train_patients": ["p1", "q1"]}))
+    monkeypatch.setattr(calibration_module, "load_model", lambda *_: echo)
+    calibration = calibrate_file(mine, _patients(12), "cpu", sibling=other)
+    assert calibration.model_sha256 == file_sha256(other)
+    assert calibration.trust.provenance["learnt_from"] == file_sha256(mine)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [({"pooling": {"rule": "uncertainty"}}, "differs in its pooling"), ({"card": {"recipe": {"name": "s"}}}, "another recipe")],
+)
+def test_a_calibration_is_not_given_to_a_model_made_otherwise(tmp_path, change, reason):
+    echo = _Echo(1)
+    mine, other = tmp_path / "m.safetensors", tmp_path / "n.safetensors"
+    save_model(mine, echo.ensemble, echo.spec)
+    save_model(other, echo.ensemble, replace(echo.spec, **change))
+    with pytest.raises(InputError, match=reason):
+        calibrate_file(mine, _patients(12), "cpu", sibling=other)
+
+
 def test_too_few_patients_are_refused():
     with pytest.raises(InputError, match="too few"):
         calibrate(_Echo(1), _patients(4), "abc")

@@ -16,15 +16,23 @@ def calibrate(
     split: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The run's split.json: its held-out patients are used. Without it, all patients.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="By default MODEL.calibration.json beside the model.")] = None,
+    sibling: Annotated[
+        Path | None,
+        typer.Option("--for", metavar="FILE", help="Give the calibration to this model: the same recipe, trained on all patients."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="By default MODEL.calibration.json beside the model that it is for.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print the calibration as JSON to stdout.")] = False,
 ) -> None:
     """Learn from held-out patients when an end slice is to be checked, and how wide the intervals of the indices must be.
 
-    [dim]Example:[/]
+    [dim]Examples:[/]
 
     shortaxis calibrate run/model.safetensors --data acdc:acdc/training --split run/split.json
+
+    shortaxis calibrate held-out.safetensors --for release.safetensors --data acdc:acdc/training --split run/split.json
     """
     import itertools
     from dataclasses import asdict
@@ -38,8 +46,10 @@ def calibrate(
     held_out = dataset if split is None else dataset.select(Split.from_json(split).held_out)
     with progress("Calibrating") as report:
         count = itertools.count(1)
-        calibration = calibrate_file(model, watched(held_out, lambda name: report(next(count), len(held_out), name)), device)
-    path = calibration_path(model) if out is None else out
+        calibration = calibrate_file(
+            model, watched(held_out, lambda name: report(next(count), len(held_out), name)), device, sibling=sibling
+        )
+    path = calibration_path(sibling or model) if out is None else out
     calibration.save(path)
     if json:
         print_json(asdict(calibration))

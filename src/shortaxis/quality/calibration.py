@@ -7,7 +7,7 @@ threshold that saw its patient.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -16,7 +16,7 @@ from scipy.special import expit
 from scipy.stats import rankdata
 
 from shortaxis.datasets.splits import duplicate_patients
-from shortaxis.ensemble.model_file import file_sha256
+from shortaxis.ensemble.model_file import file_sha256, read_spec
 from shortaxis.errors import InputError
 from shortaxis.indices import ventricular_indices
 from shortaxis.inference import load_model
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shortaxis.datasets.dataset import Dataset
+    from shortaxis.ensemble.model_file import ModelSpec
     from shortaxis.inference import Model
     from shortaxis.study import Frame
 
@@ -110,17 +111,20 @@ def calibration_path(model: Path) -> Path:
     return model.with_suffix(".calibration.json")
 
 
-def calibrate_file(path: Path, dataset: Dataset, device: str = "auto") -> Calibration:
+def calibrate_file(path: Path, dataset: Dataset, device: str = "auto", *, sibling: Path | None = None) -> Calibration:
     """Make the calibration of a model file.
 
     Args:
         path: The model file.
         dataset: Held-out patients with labels.
         device: See `choose_device`.
+        sibling: Give the calibration to this model instead: the same recipe, trained on all patients, so that none is left to learn from.
 
     Raises:
-        InputError: The model was trained on one of the patients, or as `calibrate`.
+        InputError: The model was trained on one of the patients, the sibling is of another architecture or recipe, or as `calibrate`.
     """
+    if sibling is not None:
+        _refuse_strangers(read_spec(path), read_spec(sibling), sibling)
     model = load_model(path, choose_device(device))
     known = sorted(set(model.spec.card.get("train_patients", ())) & set(dataset.patients))
     if known:
@@ -128,7 +132,22 @@ def calibrate_file(path: Path, dataset: Dataset, device: str = "auto") -> Calibr
             f"{path} was trained on {known[0]} ({len(known)} such patients in all); give held-out patients only, for instance with --split"
         )
         raise InputError(msg)
-    return calibrate(model, dataset, file_sha256(path))
+    calibration = calibrate(model, dataset, file_sha256(path))
+    if sibling is None:
+        return calibration
+    trust = replace(calibration.trust, provenance=calibration.trust.provenance | {"learnt_from": calibration.model_sha256})
+    return replace(calibration, model_sha256=file_sha256(sibling), trust=trust)
+
+
+def _refuse_strangers(mine: ModelSpec, other: ModelSpec, path: Path) -> None:
+    """Refuse to hand a calibration to a model that was not made in the same way."""
+    for name in ("members", "pooling", "grid"):
+        if getattr(mine, name) != getattr(other, name):
+            msg = f"{path}: differs in its {name}, so a calibration cannot be handed to it; give a model of the same recipe"
+            raise InputError(msg)
+    if mine.card.get("recipe") != other.card.get("recipe"):
+        msg = f"{path}: was trained by another recipe, so a calibration cannot be handed to it; give a model of the same recipe"
+        raise InputError(msg)
 
 
 def calibrate(model: Model, dataset: Dataset, model_sha256: str) -> Calibration:
