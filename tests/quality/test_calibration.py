@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from shortaxis.datasets.dataset import Dataset, FrameRef
+from shortaxis.datasets.watching import watched
 from shortaxis.ensemble import StreamingEnsemble, build_pooling
 from shortaxis.ensemble.model_file import ModelSpec, file_sha256, save_model
 from shortaxis.errors import InputError
@@ -142,6 +143,22 @@ def test_a_calibration_is_made_saved_and_read_back(tmp_path):
     assert all(width >= 0 for width in calibration.half_widths.values())
     calibration.save(tmp_path / "c.json")
     assert load_calibration(tmp_path / "c.json") == calibration
+
+
+def test_the_data_set_is_read_once(tmp_path):
+    read = []
+    calibrate(_Echo(1), watched(_patients(12), read.append), "abc")
+    assert len(read) == len(set(read)) == 24
+
+
+def test_patients_with_identical_images_count_as_one_in_the_intervals():
+    patients = _patients(10)
+    twins = [replace(patients.refs[k].load(), name=f"q_{k}", patient="q") for k in (0, 1)]
+    refs = tuple(FrameRef(f.name, f.patient, f.phase, None, lambda f=f: f) for f in twins)
+    # Eight patients and a twin of the first: nine names, which would be enough for 90 %, but eight hearts.
+    nine = Dataset("made", patients.refs[:16] + refs)
+    with pytest.raises(InputError, match="8 held-out patients"):
+        calibrate(_Echo(1), nine, "abc")
 
 
 def test_patients_of_the_training_are_refused_by_name(tmp_path):

@@ -15,16 +15,18 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.stats import rankdata
 
-from shortaxis.datasets.splits import duplicate_patients
+from shortaxis.datasets.splits import fingerprint
 from shortaxis.ensemble.model_file import file_sha256, read_spec
 from shortaxis.errors import InputError
-from shortaxis.indices import ventricular_indices
+from shortaxis.indices import structure_volumes
+from shortaxis.indices.volumes import indices_of_volumes
 from shortaxis.inference import load_model
 from shortaxis.inference.device import choose_device
 from shortaxis.io.atomic import write_json
 from shortaxis.labels import FOREGROUND
 from shortaxis.metrics.end_coefficient import end_slices
 from shortaxis.metrics.overlap import dsc_of_confusion, slice_confusion
+from shortaxis.metrics.protocols import INDICES
 from shortaxis.quality.conformal import conformal_half_width, leave_one_out_coverage
 from shortaxis.quality.features import FEATURES, slice_features
 from shortaxis.quality.trust import POOR_DSC, TrustModel
@@ -37,12 +39,10 @@ if TYPE_CHECKING:
     from shortaxis.datasets.dataset import Dataset
     from shortaxis.ensemble.model_file import ModelSpec
     from shortaxis.inference import Model
-    from shortaxis.study import Frame
 
 VERY_POOR_DSC: Final = 0.7
 FLAGGED_GOOD: Final = 0.22
 """Share of the good end slices that may be flagged."""
-INDICES: Final = ("lv_edv", "lv_esv", "lv_ef", "lv_mass", "rv_edv", "rv_esv", "rv_ef")
 LEVEL: Final = 0.9
 _RIDGE: Final = 1.0
 _FORMAT: Final = 1
@@ -162,7 +162,9 @@ def calibrate(model: Model, dataset: Dataset, model_sha256: str) -> Calibration:
         InputError: There are too few patients, or no slice is poor, or all are.
     """
     rows: list[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_], str]] = []
-    phases: dict[str, dict[str, tuple[Frame, NDArray[np.uint8]]]] = {}
+    volumes: dict[str, dict[str, _Volumes]] = {}
+    owners: dict[str, str] = {}
+    one_of: dict[str, str] = {}
     for frame in dataset:
         plane = (frame.spacing[1], frame.spacing[2])
         predicted = model.segment_frame(frame.image, plane)
@@ -171,16 +173,18 @@ def calibrate(model: Model, dataset: Dataset, model_sha256: str) -> Calibration:
         ends[list(end_slices(len(ends)))] = True
         rows.append((np.stack([signs[name] for name in FEATURES], axis=1), slice_dsc(frame.labels, predicted.labels), ends, frame.patient))
         if frame.phase is not None:
-            phases.setdefault(frame.patient, {})[frame.phase] = (frame, predicted.labels)
-    one_of = {patient: min(twins) for twins in duplicate_patients(dataset) for patient in twins}
+            pair = (structure_volumes(frame.labels, frame.spacing), structure_volumes(predicted.labels, frame.spacing))
+            volumes.setdefault(frame.patient, {})[frame.phase] = pair
+        owner = owners.setdefault(fingerprint(frame), frame.patient)
+        if owner != frame.patient:
+            one_of[frame.patient] = one_of.get(owner, owner)
     table = SliceTable(
         np.concatenate([row[0] for row in rows]),
         np.concatenate([row[1] for row in rows]),
         np.concatenate([row[2] for row in rows]),
         np.repeat([one_of.get(row[3], row[3]) for row in rows], [len(row[1]) for row in rows]),
     )
-    measured = {patient: frames for patient, frames in phases.items() if one_of.get(patient, patient) == patient}
-    true, predicted_indices = _index_pairs(measured)
+    true, predicted_indices = _index_pairs([phases for patient, phases in volumes.items() if patient not in one_of])
     half_widths = {name: conformal_half_width(true[name], predicted_indices[name], LEVEL) for name in INDICES}
     coverage = {name: leave_one_out_coverage(true[name], predicted_indices[name], LEVEL) for name in INDICES}
     trust = fit_trust(table, {"patients": list(dataset.patients), "data": dataset.name, "interval_coverage": coverage})
@@ -201,7 +205,7 @@ def fit_trust(table: SliceTable, provenance: dict[str, Any]) -> TrustModel:
     The threshold flags the share `FLAGGED_GOOD` of the good end slices.
 
     Raises:
-        InputError: There are fewer than two patients, or no slice is poor, or none is good.
+        InputError: There are fewer than three patients, or no slice is poor, or no end slice is good.
     """
     poor = table.dsc < POOR_DSC
     patients = np.unique(table.patient)
@@ -258,6 +262,8 @@ def auroc(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> float | No
     return float((rankdata(score)[positive].sum() - n * (n + 1) / 2) / (n * m))
 
 
+_Volumes = tuple["NDArray[np.float64]", "NDArray[np.float64]"]
+"""True and predicted volumes (C,) of a frame in ml."""
 _Fitted = tuple["NDArray[np.float64]", "NDArray[np.float64]", "NDArray[np.float64]"]
 
 
@@ -286,19 +292,17 @@ def _share(flags: NDArray[np.bool_]) -> float | None:
     return float(flags.mean()) if flags.size else None
 
 
-def _index_pairs(phases: dict[str, dict[str, tuple[Frame, NDArray[np.uint8]]]]) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+def _index_pairs(patients: list[dict[str, _Volumes]]) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
     """True and predicted value of every index for every patient with ED and ES."""
     true: dict[str, list[float]] = {name: [] for name in INDICES}
     predicted: dict[str, list[float]] = {name: [] for name in INDICES}
-    for frames in phases.values():
-        if not {"ED", "ES"} <= frames.keys():
+    for phases in patients:
+        if not {"ED", "ES"} <= phases.keys():
             continue
-        (ed, ed_labels), (es, es_labels) = frames["ED"], frames["ES"]
-        truth = ventricular_indices(ed.labels, es.labels, ed.spacing, es.spacing)
-        mine = ventricular_indices(ed_labels, es_labels, ed.spacing, es.spacing)
-        for name in INDICES:
-            true[name].append(_value(truth[name].value))
-            predicted[name].append(_value(mine[name].value))
+        for side, values in enumerate((true, predicted)):
+            found = indices_of_volumes(phases["ED"][side], phases["ES"][side])
+            for name in INDICES:
+                values[name].append(_value(found[name].value))
     return true, predicted
 
 

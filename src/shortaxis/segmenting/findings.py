@@ -54,7 +54,7 @@ class Findings:
             segmentation: Labels of a frame or a cine whose study names ED and ES as far as they are known.
             image: The image's file name.
             first_frame: Number of its first frame.
-            verdicts: On the end slices of each frame, from `EndSliceJudge`; empty where the model has no calibration.
+            verdicts: On the end slices of each frame, from `segment_judged`; empty where the model has no calibration.
         """
         study = segmentation.study
         named = {study.end_systole: "ES", study.end_diastole: "ED"}

@@ -74,8 +74,8 @@ def train(
     Args:
         recipe: What to train.
         dataset: Annotated frames; the held-out ones among them.
-        out: Folder for `run.json`, `log.jsonl`, TensorBoard events, `checkpoint.safetensors`, and at the end `model.safetensors` and
-            `validation.json`.
+        out: Folder for `run.json`, `split.json`, `log.jsonl`, TensorBoard events, `checkpoint.safetensors`, and at the end
+            `model.safetensors` and `validation.json`.
         split: Which patients to train on and which to hold out; None trains on all.
         device: See `choose_device`.
         minutes: Budget of wall time for this sitting, reading the data excepted; the run saves itself and can be resumed.
