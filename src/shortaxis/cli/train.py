@@ -36,6 +36,9 @@ def train(
     time_budget: Annotated[float | None, typer.Option(metavar="MIN", min=0, help="Stop after so many minutes; --resume goes on.")] = None,
     steps: Annotated[int | None, typer.Option(metavar="N", min=1, help="Stop after so many steps; --resume goes on.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    start_from: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Start with the weights of this model file, whose members must be the recipe's.")
+    ] = None,
     list_recipes: Annotated[bool, typer.Option("--list", help="List the recipes of the package and leave.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print how it ended as JSON to stdout.")] = False,
 ) -> None:
@@ -78,6 +81,7 @@ def train(
             minutes=time_budget,
             steps=steps,
             resume=resume,
+            start_from=start_from,
             on_read=lambda name: report(0, None, f"reading {name}"),
             on_progress=_reporter(report),
         )

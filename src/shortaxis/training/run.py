@@ -11,7 +11,7 @@ import torch
 
 import shortaxis
 from shortaxis.datasets.split_choice import keep_split
-from shortaxis.ensemble.model_file import ModelSpec, save_model
+from shortaxis.ensemble.model_file import ModelSpec, file_sha256, read_model, save_model
 from shortaxis.errors import InputError
 from shortaxis.inference.device import device_in_words
 from shortaxis.io.atomic import write_json
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from shortaxis.datasets.dataset import Dataset
     from shortaxis.datasets.splits import Split
+    from shortaxis.ensemble import StreamingEnsemble
     from shortaxis.training.loop import Progress
     from shortaxis.training.recipe import Recipe
 
@@ -67,6 +68,7 @@ def train(
     minutes: float | None = None,
     steps: int | None = None,
     resume: bool = False,
+    start_from: Path | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> RunResult:
     """Train a recipe, and score it on the held-out patients when it is done.
@@ -81,10 +83,12 @@ def train(
         minutes: Budget of wall time for this sitting, reading the data excepted; the run saves itself and can be resumed.
         steps: Budget of optimizer steps for this sitting.
         resume: Go on from the checkpoint in `out`, from the start where there is none.
+        start_from: A model file whose weights the members start with, in place of random ones. What it was trained on is not asked: a score
+            on patients that it has seen is worth nothing.
         on_progress: Called with every report of the loop, in the first process.
 
     Raises:
-        InputError: `out` holds another run, or the data, the recipe or the device are unfit.
+        InputError: `out` holds another run, the data, the recipe or the device are unfit, or `start_from` has other members.
     """
     checkpoint = out / "checkpoint.safetensors"
     if checkpoint.exists() and not resume:
@@ -95,12 +99,16 @@ def train(
         processes = stack.enter_context(joined_processes(device))
         torch.manual_seed(recipe.seed)
         spec = spec_of(recipe)
-        ensemble = spec.build().to(processes.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        ensemble = (
+            (spec.build() if start_from is None else _started(start_from, spec)).to(processes.device).to(memory_format=torch.channels_last)
+        )  # type: ignore[call-overload]
         data = load_resident(training, spec.build_grid(), processes.device)
         run = Run(recipe, ensemble, data, checkpoint, processes)
         if resume and checkpoint.exists():
             run.resume()
         facts = _facts(recipe, training, split, processes.device)
+        if start_from is not None:
+            facts["start_from"] = {"file": start_from.name, "sha256": file_sha256(start_from)}
         if processes.is_first:
             write_json(out / "run.json", facts)
             keep_split(out, split)
@@ -118,6 +126,17 @@ def train(
         model = out / "model.safetensors"
         save_model(model, averaged, spec)
         return RunResult(complete, model, scores, run.step, run.total)
+
+
+def _started(path: Path, spec: ModelSpec) -> StreamingEnsemble:
+    """The recipe's ensemble with the weights of a model file, whose pooling rule and grid may be others."""
+    ensemble, found = read_model(path)
+    if found.members != spec.members:
+        msg = f"{path}: has other members than the recipe '{spec.name}'; start from a model of the same members, or from none"
+        raise InputError(msg)
+    started = spec.build()
+    started.members.load_state_dict(ensemble.members.state_dict())
+    return started
 
 
 def _log(out: Path, run: Run) -> AbstractContextManager[RunLog | None]:

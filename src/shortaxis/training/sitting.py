@@ -34,6 +34,7 @@ def train_sitting(
     minutes: float | None = None,
     steps: int | None = None,
     resume: bool = False,
+    start_from: Path | None = None,
     on_read: Callable[[str], None] = lambda _name: None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> RunResult:
@@ -52,6 +53,7 @@ def train_sitting(
         minutes: Budget of wall time for this sitting.
         steps: Budget of steps for this sitting.
         resume: Go on with the run in `out`.
+        start_from: See `shortaxis.training.train`.
         on_read: Called with the name of each frame that was read.
         on_progress: Called with every report of the loop.
 
@@ -69,7 +71,18 @@ def train_sitting(
     split = choose_split(dataset, file=split_file, fold=fold, folds=folds, per_group=per_group)
     if started and resume:
         split = split_of_run(out, split)
-    return train(chosen, dataset, out, split=split, device=device, minutes=minutes, steps=steps, resume=resume, on_progress=on_progress)
+    return train(
+        chosen,
+        dataset,
+        out,
+        split=split,
+        device=device,
+        minutes=minutes,
+        steps=steps,
+        resume=resume,
+        start_from=start_from,
+        on_progress=on_progress,
+    )
 
 
 def result_to_dict(result: RunResult) -> dict[str, Any]:

@@ -1,0 +1,251 @@
+"""What a report says: the content of `report.json`, whose JSON Schema is made from these types.
+
+Slices, frames and segments are counted from 1, as a reader counts them. Volumes are in ml, lengths in mm, times in ms.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from shortaxis.study import Spacing
+
+SCHEMA_VERSION: Final = 1
+"""Version of `report.json`; it rises when a reader of the old one would break."""
+
+
+class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A part of a report."""
+
+
+class IndexRow(_Part):
+    """A clinical index.
+
+    Attributes:
+        value: The index, or None when it cannot be known.
+        unit: Unit of the value.
+        definition: How it is computed, in words.
+        source: Where the definition comes from.
+        reason: Why there is no value, in words; None when there is one.
+        interval: Conformal interval, or None.
+        interval_level: Its level, such as 0.9, or None.
+        interval_note: What the interval does not cover, in words, or None.
+    """
+
+    value: float | None
+    unit: str
+    definition: str
+    source: str
+    reason: str | None = None
+    interval: tuple[float, float] | None = None
+    interval_level: float | None = None
+    interval_note: str | None = None
+
+
+class EndSlice(_Part):
+    """The verdict on one end slice of one frame.
+
+    Attributes:
+        slice: Number of the slice, counted from 1.
+        level: Where it lies.
+        verdict: Whether a human should look.
+        probability: Calibrated probability that its mean DSC is below 0.8.
+        reasons: Why it is to be checked, in words; empty for a trusted slice.
+    """
+
+    slice: int
+    level: Literal["basal", "apical"]
+    verdict: Literal["trust", "check"]
+    probability: float
+    reasons: list[str]
+
+
+class FrameRow(_Part):
+    """One frame.
+
+    Attributes:
+        image: File name of the image that it is of.
+        frame: Its number in that image, counted from 1 (of an ACDC frame: its number in the cine).
+        phase: Whether it is the ED or ES frame that the indices rest on.
+        time_ms: Trigger time, or None.
+        rv_ml: Volume of the RV cavity.
+        myo_ml: Volume of the LV myocardium.
+        lv_ml: Volume of the LV cavity.
+        end_slices: Verdicts; empty where the model has no calibration.
+    """
+
+    image: str
+    frame: int
+    phase: Literal["ED", "ES"] | None
+    time_ms: float | None
+    rv_ml: float
+    myo_ml: float
+    lv_ml: float
+    end_slices: list[EndSlice]
+
+
+class Flag(_Part):
+    """Something about the whole study that a reader of its indices should know.
+
+    Attributes:
+        name: Short name, such as `base_not_covered`.
+        severity: A `warning` may spoil an index; a `note` only says how things are.
+        message: What it is, in one sentence.
+        remedy: What to do about it, in one sentence.
+        value: The figure behind it, or None.
+        limit: What the figure was held against, or None.
+        unit: Unit of both, or empty.
+    """
+
+    name: str
+    severity: Literal["warning", "note"]
+    message: str
+    remedy: str
+    value: float | None = None
+    limit: float | None = None
+    unit: str = ""
+
+
+class WallSegment(_Part):
+    """One AHA segment of the LV wall.
+
+    Attributes:
+        number: 1 to 16.
+        name: Such as `basal anterior`.
+        thickness_ed_mm: Thickness at ED, or None.
+        thickness_es_mm: Thickness at ES, or None.
+        thickening_percent: 100 × (ES − ED) ÷ ED, or None.
+    """
+
+    number: int
+    name: str
+    thickness_ed_mm: float | None
+    thickness_es_mm: float | None
+    thickening_percent: float | None
+
+
+class ImageFacts(_Part):
+    """One image as it was read.
+
+    Attributes:
+        file: Name of the file, or of the folder of a DICOM series.
+        format: `NIfTI` or `DICOM`.
+        sha256: Of the file; of a DICOM series, of its pixel values and geometry.
+        phases: Number of phases T.
+        slices: Number of slices D.
+        rows: Number of rows H.
+        columns: Number of columns W.
+        spacing_mm: Distance between voxel centres (slice, row, column).
+        notes: What was said aloud when it was read.
+    """
+
+    file: str
+    format: Literal["NIfTI", "DICOM"]
+    sha256: str
+    phases: int
+    slices: int
+    rows: int
+    columns: int
+    spacing_mm: tuple[float, float, float]
+    notes: list[str]
+
+
+class Patient(_Part):
+    """Who was scanned: only in a report that was asked to keep identifiers.
+
+    Attributes:
+        identifier: Patient ID, or None.
+        name: Patient's name, or None.
+        birth_date: ISO date, or None.
+        sex: As DICOM writes it, or None.
+        study_date: ISO date, or None.
+    """
+
+    identifier: str | None = None
+    name: str | None = None
+    birth_date: str | None = None
+    sex: str | None = None
+    study_date: str | None = None
+
+
+class Provenance(_Part):
+    """How the report came about.
+
+    Attributes:
+        shortaxis_version: Version of this package.
+        date: When, ISO 8601 in UTC.
+        command: The command line, or None when it was called from Python.
+        model: Name of the model.
+        model_sha256: Of the model file.
+        calibrated: Whether the model had a calibration: without it there are no verdicts and no intervals.
+        device: Where the networks ran.
+        seconds: Wall time for this study.
+        options: What was wished for beyond the defaults, such as `{"clean": false}`.
+    """
+
+    shortaxis_version: str
+    date: str
+    command: str | None
+    model: str
+    model_sha256: str
+    calibrated: bool
+    device: str
+    seconds: float
+    options: dict[str, str | float | bool | None]
+
+
+class StudyReport(_Part):
+    """All that a report says of one study; `report.json`.
+
+    Attributes:
+        schema_version: `SCHEMA_VERSION`.
+        study: Name of the study: of its file or folder.
+        patient: Who was scanned, or None.
+        images: The images that it consists of.
+        phases: How ED and ES came about: `named` by the study or the user, `found` on the LV volume curve, or `unknown`.
+        indices: By name.
+        segments: The AHA segments 1 to 16; empty where they could not be told.
+        segments_reason: Why there are none, in words, or None.
+        frames: One row a frame, in the order of the images.
+        flags: What a reader should know, the gravest first.
+        provenance: How it came about.
+    """
+
+    schema_version: int
+    study: str
+    patient: Patient | None
+    images: list[ImageFacts]
+    phases: Literal["named", "found", "unknown"]
+    indices: dict[str, IndexRow]
+    segments: list[WallSegment]
+    segments_reason: str | None
+    frames: list[FrameRow]
+    flags: list[Flag]
+    provenance: Provenance
+
+
+class ReportPixels(msgspec.Struct, frozen=True, eq=False):
+    """What the viewer of a report shows; the frames in the order of `StudyReport.frames`.
+
+    Attributes:
+        image: float32 (T, D, H, W), the scan.
+        labels: uint8 (T, D, H, W), values of `shortaxis.labels.Structure`.
+        spacing: (z, y, x) in mm.
+        basal_first: Whether slice 1 lies at the base.
+        entropy: uint8 (T, D, H, W): pixel-wise entropy of the pooled probabilities, 0 to 255 for 0 to ln 4, or None.
+        sigma: float32 (T, N, H, W): σ of each member (Eq. 3), or None for a pooling rule without it.
+        omega: float32 (T, N, H, W): weight ω̄ of each member, or None.
+    """
+
+    image: NDArray[np.float32]
+    labels: NDArray[np.uint8]
+    spacing: Spacing
+    basal_first: bool = True
+    entropy: NDArray[np.uint8] | None = None
+    sigma: NDArray[np.float32] | None = None
+    omega: NDArray[np.float32] | None = None
