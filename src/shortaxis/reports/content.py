@@ -5,6 +5,7 @@ Slices, frames and segments are counted from 1, as a reader counts them. Volumes
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
@@ -23,7 +24,7 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A part of a report."""
 
 
-class IndexRow(_Part):
+class IndexRow(_Part, frozen=True):
     """A clinical index.
 
     Attributes:
@@ -47,7 +48,7 @@ class IndexRow(_Part):
     interval_note: str | None = None
 
 
-class EndSlice(_Part):
+class EndSlice(_Part, frozen=True):
     """The verdict on one end slice of one frame.
 
     Attributes:
@@ -65,7 +66,7 @@ class EndSlice(_Part):
     reasons: list[str]
 
 
-class FrameRow(_Part):
+class FrameRow(_Part, frozen=True):
     """One frame.
 
     Attributes:
@@ -89,7 +90,7 @@ class FrameRow(_Part):
     end_slices: list[EndSlice]
 
 
-class Flag(_Part):
+class Flag(_Part, frozen=True):
     """Something about the whole study that a reader of its indices should know.
 
     Attributes:
@@ -111,7 +112,7 @@ class Flag(_Part):
     unit: str = ""
 
 
-class WallSegment(_Part):
+class WallSegment(_Part, frozen=True):
     """One AHA segment of the LV wall.
 
     Attributes:
@@ -129,7 +130,7 @@ class WallSegment(_Part):
     thickening_percent: float | None
 
 
-class ImageFacts(_Part):
+class ImageFacts(_Part, frozen=True):
     """One image as it was read.
 
     Attributes:
@@ -155,7 +156,7 @@ class ImageFacts(_Part):
     notes: list[str]
 
 
-class Patient(_Part):
+class Patient(_Part, frozen=True):
     """Who was scanned: only in a report that was asked to keep identifiers.
 
     Attributes:
@@ -173,7 +174,7 @@ class Patient(_Part):
     study_date: str | None = None
 
 
-class Provenance(_Part):
+class Provenance(_Part, frozen=True):
     """How the report came about.
 
     Attributes:
@@ -199,7 +200,7 @@ class Provenance(_Part):
     options: dict[str, str | float | bool | None]
 
 
-class StudyReport(_Part):
+class StudyReport(_Part, frozen=True):
     """All that a report says of one study; `report.json`.
 
     Attributes:
@@ -229,7 +230,8 @@ class StudyReport(_Part):
     provenance: Provenance
 
 
-class ReportPixels(msgspec.Struct, frozen=True, eq=False):
+@dataclass(frozen=True, eq=False)
+class ReportPixels:
     """What the viewer of a report shows; the frames in the order of `StudyReport.frames`.
 
     Attributes:

@@ -99,9 +99,8 @@ def train(
         processes = stack.enter_context(joined_processes(device))
         torch.manual_seed(recipe.seed)
         spec = spec_of(recipe)
-        ensemble = (
-            (spec.build() if start_from is None else _started(start_from, spec)).to(processes.device).to(memory_format=torch.channels_last)
-        )  # type: ignore[call-overload]
+        ensemble = spec.build() if start_from is None else _started(start_from, spec)
+        ensemble.to(processes.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         data = load_resident(training, spec.build_grid(), processes.device)
         run = Run(recipe, ensemble, data, checkpoint, processes)
         if resume and checkpoint.exists():

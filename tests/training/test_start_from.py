@@ -1,0 +1,47 @@
+"""Training that starts from the weights of a model."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from shortaxis.ensemble.model_file import file_sha256, read_model
+from shortaxis.errors import InputError
+from shortaxis.training import train
+
+
+def weights(path):
+    return read_model(path)[0].state_dict()
+
+
+@pytest.fixture
+def trained(recipe, discs, tmp_path):
+    return train(recipe(schedule={"epochs": 2}), discs, tmp_path / "first", device="cpu").model
+
+
+def test_members_start_with_the_weights_of_the_model_and_the_run_says_which(recipe, discs, tmp_path, trained):
+    standing_still = recipe(schedule={"epochs": 1, "warmup_epochs": 0}, optimizer={"learning_rate": 1e-12, "weight_decay": 0.0}, seed=9)
+    result = train(standing_still, discs, tmp_path / "second", device="cpu", start_from=trained)
+    convolutions = [name for name, value in weights(trained).items() if value.ndim == 4]
+    assert convolutions
+    for name in convolutions:
+        torch.testing.assert_close(weights(result.model)[name], weights(trained)[name], atol=1e-6, rtol=0)
+    told = json.loads((tmp_path / "second" / "run.json").read_text())["start_from"]
+    assert told == {"file": "model.safetensors", "sha256": file_sha256(trained)}
+
+
+def test_a_run_that_goes_on_takes_its_checkpoint_and_not_the_start(recipe, discs, tmp_path, trained):
+    tiny = recipe(schedule={"epochs": 2}, seed=9)
+    whole = train(tiny, discs, tmp_path / "whole", device="cpu", start_from=trained)
+    train(tiny, discs, tmp_path / "parts", device="cpu", start_from=trained, steps=3)
+    parts = train(tiny, discs, tmp_path / "parts", device="cpu", start_from=trained, resume=True)
+    for name, value in weights(whole.model).items():
+        assert torch.equal(weights(parts.model)[name], value)
+
+
+def test_a_model_of_other_members_is_refused(recipe, discs, tmp_path, trained):
+    wider = recipe(members=[{"network": "unet", "count": 2, "options": {"widths": [8, 16], "dropout": 0.1}}])
+    with pytest.raises(InputError, match="has other members than the recipe 'tiny'; start from a model of the same members"):
+        train(wider, discs, tmp_path / "second", device="cpu", start_from=trained)
