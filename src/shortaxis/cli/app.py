@@ -20,6 +20,7 @@ from shortaxis.cli.model import model
 from shortaxis.cli.networks import networks
 from shortaxis.cli.pack import pack
 from shortaxis.cli.phantom import phantom
+from shortaxis.cli.schema import schema
 from shortaxis.cli.segment import segment
 from shortaxis.cli.speed import speed
 from shortaxis.cli.split import split
@@ -51,7 +52,7 @@ class Program(TyperGroup):
                 complain(error)
                 raise typer.Exit(INPUT_ERROR) from error
             except KeyboardInterrupt as error:
-                complain("nothing half-written is left; a training run goes on with --resume", "Interrupted")
+                complain("nothing half-written is left; `segment` and `train` go on with --resume", "Interrupted")
                 raise typer.Exit(INTERRUPTED) from error
             except Exception as error:
                 if debug or _is_control_flow(error):
@@ -109,5 +110,5 @@ def program(
             stream.reconfigure(errors="replace")  # a terminal without UTF-8 shows ? and not an error
 
 
-for command in (segment, doctor, evaluate, train, demo, networks, model, export, calibrate, speed, split, pack, phantom):
+for command in (segment, doctor, evaluate, train, demo, networks, model, export, calibrate, speed, split, pack, phantom, schema):
     app.command()(command)

@@ -6,7 +6,7 @@ Slices, frames and segments are counted from 1, as a reader counts them. Volumes
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION: Final = 1
 """Version of `report.json`; it rises when a reader of the old one would break."""
+
+Counted = Annotated[int, msgspec.Meta(ge=1)]
+"""A number of a slice, frame or segment, or a count of at least one."""
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Millilitres = Annotated[float, msgspec.Meta(ge=0)]
+Length = Annotated[float, msgspec.Meta(gt=0)]
+"""A length in mm that is not zero."""
+Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
 class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,7 +52,7 @@ class IndexRow(_Part, frozen=True):
     source: str
     reason: str | None = None
     interval: tuple[float, float] | None = None
-    interval_level: float | None = None
+    interval_level: Share | None = None
     interval_note: str | None = None
 
 
@@ -59,10 +67,10 @@ class EndSlice(_Part, frozen=True):
         reasons: Why it is to be checked, in words; empty for a trusted slice.
     """
 
-    slice: int
+    slice: Counted
     level: Literal["basal", "apical"]
     verdict: Literal["trust", "check"]
-    probability: float
+    probability: Share
     reasons: list[str]
 
 
@@ -81,12 +89,12 @@ class FrameRow(_Part, frozen=True):
     """
 
     image: str
-    frame: int
+    frame: Counted
     phase: Literal["ED", "ES"] | None
     time_ms: float | None
-    rv_ml: float
-    myo_ml: float
-    lv_ml: float
+    rv_ml: Millilitres
+    myo_ml: Millilitres
+    lv_ml: Millilitres
     end_slices: list[EndSlice]
 
 
@@ -123,7 +131,7 @@ class WallSegment(_Part, frozen=True):
         thickening_percent: 100 × (ES − ED) ÷ ED, or None.
     """
 
-    number: int
+    number: Annotated[int, msgspec.Meta(ge=1, le=16)]
     name: str
     thickness_ed_mm: float | None
     thickness_es_mm: float | None
@@ -147,12 +155,12 @@ class ImageFacts(_Part, frozen=True):
 
     file: str
     format: Literal["NIfTI", "DICOM"]
-    sha256: str
-    phases: int
-    slices: int
-    rows: int
-    columns: int
-    spacing_mm: tuple[float, float, float]
+    sha256: Sha256
+    phases: Counted
+    slices: Counted
+    rows: Counted
+    columns: Counted
+    spacing_mm: tuple[Length, Length, Length]
     notes: list[str]
 
 
@@ -193,7 +201,7 @@ class Provenance(_Part, frozen=True):
     date: str
     command: str | None
     model: str
-    model_sha256: str
+    model_sha256: Sha256
     calibrated: bool
     device: str
     seconds: float
@@ -204,7 +212,7 @@ class StudyReport(_Part, frozen=True):
     """All that a report says of one study; `report.json`.
 
     Attributes:
-        schema_version: `SCHEMA_VERSION`.
+        schema_version: Version of this format.
         study: Name of the study: of its file or folder.
         patient: Who was scanned, or None.
         images: The images that it consists of.
