@@ -52,7 +52,7 @@ def test_written_folder_reads_back_as_it_was(tmp_path: Path, layout: str) -> Non
     write_phantoms(tmp_path, 1, layout=layout, seed=4, n_phases=n_phases)
     data = open_dataset(f"{layout}:{tmp_path}")
     assert len(data) == 2
-    assert data.groups == {"phantom001": "NOR"}
+    assert data.groups == {"phantom400001": "NOR"}
     expected = next(phantom_cines(1, seed=4, n_phases=n_phases, phases=("ED", "ES")))
     frames = {frame.phase: frame for frame in data}
     for phase, index in (("ED", expected.study.end_diastole), ("ES", expected.study.end_systole)):
@@ -84,3 +84,8 @@ def test_unknown_layout_is_refused(tmp_path: Path) -> None:
 def test_no_patients_are_refused() -> None:
     with pytest.raises(InputError, match="at least 1 patient, not 0"):
         phantom_dataset(0)
+
+
+def test_patients_of_two_seeds_bear_different_names() -> None:
+    assert phantom_dataset(2).patients == ("phantom001", "phantom002")
+    assert phantom_dataset(2, seed=1).patients == ("phantom100001", "phantom100002")

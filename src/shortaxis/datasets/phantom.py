@@ -96,12 +96,13 @@ def write_phantoms(root: Path | str, n: int, *, layout: str = "acdc", seed: int 
 
 
 def _patients(n: int, seed: int) -> list[tuple[str, str, int]]:
-    """Name, group and seed of each patient; no two patients of two data sets share a seed below 100,000 patients."""
+    """Name, group and seed of each patient; no two patients of two data sets share a name or seed below 100,000 patients."""
     if n < 1:
         msg = f"a phantom data set needs at least 1 patient, not {n}"
         raise InputError(msg)
     groups = list(GROUPS)
-    return [(f"phantom{number + 1:03d}", groups[number % len(groups)], seed * 100_000 + number) for number in range(n)]
+    first = seed * 100_000
+    return [(f"phantom{first + number + 1:03d}", groups[number % len(groups)], first + number) for number in range(n)]
 
 
 def _render(name: str, patient: str, group: str, phase: str, seed: int) -> Frame:

@@ -72,6 +72,46 @@ class Estimate:
         }
 
 
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """A figure as a function of sums over cases, which is all that a bootstrap has to know of it.
+
+    Attributes:
+        patients: The patient of each case, (N,).
+        moments: float64 (N, K), what is summed over the cases.
+        statistic: Maps sums (..., K) to values (...).
+        unit: Unit of the value; empty for a pure number.
+        n: Cases that the figure rests on.
+        undefined: Cases that could not enter.
+    """
+
+    patients: tuple[str, ...]
+    moments: NDArray[np.float64]
+    statistic: Statistic
+    unit: str
+    n: int
+    undefined: int = 0
+
+    @classmethod
+    def mean(cls, patients: Sequence[str], values: ArrayLike, *, unit: str) -> Figure:
+        """Mean over cases of the defined values; the others are counted as `undefined`.
+
+        Args:
+            patients: The patient of each case, (N,).
+            values: (N,), NaN where undefined; or (N, S) for the mean over S columns of their means, as the average of three structures.
+            unit: Unit of the result.
+
+        Returns:
+            The mean. With several columns a case counts as undefined when any column is.
+        """
+        array = np.asarray(values, np.float64)
+        array = array.reshape(len(array), -1)
+        defined = ~np.isnan(array)
+        moments = np.concatenate([np.where(defined, array, 0.0), defined], axis=1)
+        n = int(defined.all(1).sum())
+        return cls(tuple(patients), moments, mean_of_ratios, unit, n, len(array) - n)
+
+
 class PatientBootstrap:
     """The draws for one list of cases."""
 
@@ -115,6 +155,10 @@ class PatientBootstrap:
         low, high = np.quantile(drawn, [tail, 1 - tail]) if drawn.size else (np.nan, np.nan)
         return Estimate(value, float(low), float(high), unit, n, undefined)
 
+    def of(self, figure: Figure) -> Estimate:
+        """A figure, whose cases are those of this object, with its interval."""
+        return self.estimate(figure.moments, figure.statistic, unit=figure.unit, n=figure.n, undefined=figure.undefined)
+
     def mean(self, values: ArrayLike, *, unit: str) -> Estimate:
         """Mean over cases of the defined values; the others are counted as `undefined`.
 
@@ -125,12 +169,7 @@ class PatientBootstrap:
         Returns:
             The mean and its interval. With several columns a case counts as undefined when any column is.
         """
-        array = np.asarray(values, np.float64)
-        array = array.reshape(len(array), -1)
-        defined = ~np.isnan(array)
-        moments = np.concatenate([np.where(defined, array, 0.0), defined], axis=1)
-        n = int(defined.all(1).sum())
-        return self.estimate(moments, mean_of_ratios, unit=unit, n=n, undefined=len(array) - n)
+        return self.of(Figure.mean((), values, unit=unit))
 
 
 def mean_of_ratios(sums: NDArray[np.float64]) -> NDArray[np.float64]:

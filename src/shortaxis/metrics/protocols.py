@@ -30,7 +30,7 @@ from shortaxis.errors import InputError
 from shortaxis.indices.volumes import indices_of_volumes, structure_volumes
 from shortaxis.labels import FOREGROUND
 from shortaxis.metrics.agreement import AGREEMENT_STATISTICS, agreement_moments
-from shortaxis.metrics.bootstrap import Estimate, PatientBootstrap, Resampling, mean_of_ratios, number
+from shortaxis.metrics.bootstrap import Estimate, Figure, PatientBootstrap, Resampling, mean_of_ratios, number
 from shortaxis.metrics.case import Case, CaseScore
 from shortaxis.metrics.end_coefficient import paper_end_score, passes, reference_end_score
 from shortaxis.metrics.overlap import dsc_of_confusion, dsc_parts, slice_confusion
@@ -59,8 +59,14 @@ class Protocol(ABC):
         """Score one case."""
 
     @abstractmethod
+    def figures(self, scores: Sequence[CaseScore]) -> dict[str, Figure]:
+        """The overall figures by name, each as a function of sums over cases, from at least one score."""
+
     def summarise(self, scores: Sequence[CaseScore], resampling: Resampling) -> dict[str, Estimate]:
-        """The overall figures by name, from at least one score."""
+        """The overall figures by name with their intervals, from at least one score."""
+        figures = self.figures(scores)
+        bootstraps = {patients: PatientBootstrap(patients, resampling) for patients in {figure.patients for figure in figures.values()}}
+        return {name: bootstraps[figure.patients].of(figure) for name, figure in figures.items()}
 
     def patient_rows(self, scores: Sequence[CaseScore]) -> list[dict[str, Any]]:  # noqa: ARG002
         """JSON-able figures that exist per patient, not per frame; none by default."""
@@ -70,14 +76,13 @@ class Protocol(ABC):
 class _Pooled(Protocol):
     """DSC of one confusion matrix over all frames."""
 
-    def summarise(self, scores: Sequence[CaseScore], resampling: Resampling) -> dict[str, Estimate]:
-        bootstrap = PatientBootstrap([score.patient for score in scores], resampling)
+    def figures(self, scores: Sequence[CaseScore]) -> dict[str, Figure]:
         numerators, denominators = dsc_parts(np.stack([score.confusion for score in scores]))
-        overall = {}
+        figures = {}
         for name, classes in _dsc_columns().items():
             moments = np.concatenate([100 * numerators[:, classes], denominators[:, classes]], axis=1)
-            overall[name] = bootstrap.estimate(moments, mean_of_ratios, unit="%", n=len(scores))
-        return overall | {"ec": _end_coefficient(scores, bootstrap)}
+            figures[name] = Figure(_patients(scores), moments, mean_of_ratios, "%", len(scores))
+        return figures | {"ec": _end_coefficient(scores)}
 
 
 class Reference(_Pooled):
@@ -124,23 +129,22 @@ class Clinical(Protocol):
             values |= {"slices": float(len(case.trusted)), "trusted_slices": float(case.trusted.sum())}
         return CaseScore.of(case, confusion.sum(0), values)
 
-    def summarise(self, scores: Sequence[CaseScore], resampling: Resampling) -> dict[str, Estimate]:
+    def figures(self, scores: Sequence[CaseScore]) -> dict[str, Figure]:
         """Means over frames, EC, and the agreement of the indices over patients."""
-        bootstrap = PatientBootstrap([score.patient for score in scores], resampling)
-        overall = {}
+        patients = _patients(scores)
+        figures = {}
         for quantity, unit in (("dsc", "%"), ("hd95", "mm"), ("assd", "mm")):
             columns = np.stack([_column(scores, f"{quantity}_{structure.name.lower()}") for structure in FOREGROUND], axis=1)
-            overall[f"{quantity}_average"] = bootstrap.mean(columns, unit=unit)
+            figures[f"{quantity}_average"] = Figure.mean(patients, columns, unit=unit)
             for column, structure in zip(columns.T, FOREGROUND, strict=True):
-                overall[f"{quantity}_{structure.name.lower()}"] = bootstrap.mean(column, unit=unit)
-        overall["ec"] = _end_coefficient(scores, bootstrap)
+                figures[f"{quantity}_{structure.name.lower()}"] = Figure.mean(patients, column, unit=unit)
+        figures["ec"] = _end_coefficient(scores)
         looked = [score for score in scores if "slices" in score.values]
         if looked:
             shares = np.stack([100 * _column(scores, "trusted_slices"), _column(scores, "slices")], axis=1)
-            overall["trusted_slices"] = bootstrap.estimate(
-                np.nan_to_num(shares), mean_of_ratios, unit="%", n=len(looked), undefined=len(scores) - len(looked)
-            )
-        return overall | self._agreement(scores, resampling)
+            unseen = len(scores) - len(looked)
+            figures["trusted_slices"] = Figure(patients, np.nan_to_num(shares), mean_of_ratios, "%", len(looked), unseen)
+        return figures | self._agreement(scores)
 
     def patient_rows(self, scores: Sequence[CaseScore]) -> list[dict[str, Any]]:
         """The indices of each patient from truth and prediction; None where a phase is missing."""
@@ -150,19 +154,18 @@ class Clinical(Protocol):
             for patient, values in _patient_indices(scores).items()
         ]
 
-    def _agreement(self, scores: Sequence[CaseScore], resampling: Resampling) -> dict[str, Estimate]:
+    def _agreement(self, scores: Sequence[CaseScore]) -> dict[str, Figure]:
         by_patient = _patient_indices(scores)
-        bootstrap = PatientBootstrap(list(by_patient), resampling)
-        overall = {}
+        figures = {}
         for name, unit in INDICES.items():
             truth, prediction = ([values[f"{name}_{side}"] for values in by_patient.values()] for side in ("truth", "prediction"))
             moments = agreement_moments(truth, prediction)
             n = int(moments[:, 0].sum())
             for statistic, compute in AGREEMENT_STATISTICS.items():
-                overall[f"{name}_{statistic}"] = bootstrap.estimate(
-                    moments, compute, unit="" if statistic == "r" else unit, n=n, undefined=len(by_patient) - n
+                figures[f"{name}_{statistic}"] = Figure(
+                    tuple(by_patient), moments, compute, "" if statistic == "r" else unit, n, len(by_patient) - n
                 )
-        return overall
+        return figures
 
 
 PROTOCOLS: Final[dict[str, Protocol]] = {protocol.name: protocol for protocol in (Reference(), Paper(), Clinical())}
@@ -223,8 +226,12 @@ def _end_values(score: float) -> dict[str, float]:
     return {"end_dsc": 100 * score, "ec": 100 * float(passes(score))}
 
 
-def _end_coefficient(scores: Sequence[CaseScore], bootstrap: PatientBootstrap) -> Estimate:
-    return bootstrap.mean(_column(scores, "ec"), unit="%")
+def _end_coefficient(scores: Sequence[CaseScore]) -> Figure:
+    return Figure.mean(_patients(scores), _column(scores, "ec"), unit="%")
+
+
+def _patients(scores: Sequence[CaseScore]) -> tuple[str, ...]:
+    return tuple(score.patient for score in scores)
 
 
 def _column(scores: Sequence[CaseScore], name: str) -> NDArray[np.float64]:
