@@ -19,10 +19,10 @@ from shortaxis.training.augmentation import augment
 from shortaxis.training.averaging import AveragedWeights
 from shortaxis.training.batches import BatchPlan, iterate_batches, pack_epoch
 from shortaxis.training.checkpoint import load_checkpoint, save_checkpoint
-from shortaxis.training.recipe import recipe_to_dict
+from shortaxis.training.recipe import recipe_from_dict, recipe_to_dict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from torch.optim import Optimizer
@@ -83,11 +83,7 @@ class Run:
         self.device = self.data.images.device
         self.step = 0
         self.seconds = 0.0
-        batch = self.recipe.batch
-        batches = len(pack_epoch(self.data.depths, batch.frames, batch.slices, self.recipe.seed, epoch=0))
-        per_epoch = math.ceil(batches / self.processes.count)
-        self.total = per_epoch * self.recipe.schedule.epochs
-        self.warmup = per_epoch * self.recipe.schedule.warmup_epochs
+        self.total, self.warmup = schedule_length(self.recipe, self.data.depths, self.processes.count)
         self.average = AveragedWeights(self.ensemble, self.recipe.averaging.decay)
         self.optimizer = build_optimizer(self.recipe, self.ensemble)
         self.loss = loss_named(self.recipe.loss.name)
@@ -102,7 +98,7 @@ class Run:
             msg = "a run without a checkpoint cannot resume; give it a path"
             raise InputError(msg)
         state = load_checkpoint(self.checkpoint, module=self.ensemble, average=self.average.module, optimizer=self.optimizer)
-        if state["recipe"] != recipe_to_dict(self.recipe) or state["frames"] != len(self.data.depths):
+        if recipe_from_dict(state["recipe"], str(self.checkpoint)) != self.recipe or state["frames"] != len(self.data.depths):
             msg = (
                 f"{self.checkpoint}: this run was started with another recipe or other data; resume with the same, or choose another --out"
             )
@@ -266,6 +262,14 @@ class _Meter:
 def step_seed(seed: int, step: int, process: int) -> int:
     """Seed of all that is drawn in one step of one process: resuming needs no stored random state."""
     return int(np.random.SeedSequence((seed, step, process)).generate_state(1, np.uint64)[0] >> 1)
+
+
+def schedule_length(recipe: Recipe, depths: Sequence[int], processes: int = 1) -> tuple[int, float]:
+    """Optimizer steps of a run on frames of these depths, and of its warm-up."""
+    batch, schedule = recipe.batch, recipe.schedule
+    per_epoch = math.ceil(len(pack_epoch(depths, batch.frames, batch.slices, recipe.seed, epoch=0)) / processes)
+    total = schedule.steps or per_epoch * (schedule.epochs or 0)
+    return total, per_epoch * schedule.warmup_epochs + schedule.warmup_steps
 
 
 def learning_rate(recipe: Recipe, step: int, *, total: int, warmup: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -69,14 +69,23 @@ class Schedule(_Table, frozen=True):
     """`[schedule]`: linear warm-up, then a cosine to zero; `constant` keeps the peak after the warm-up.
 
     Attributes:
-        epochs: An epoch is as many steps as the first pass over the frames has batches.
+        epochs: Length of the run; an epoch is as many steps as the first pass over the frames has batches.
+        steps: Length of the run in optimizer steps, in place of `epochs`: the same however many frames there are.
         warmup_epochs: Length of the warm-up.
+        warmup_steps: Length of the warm-up in optimizer steps, added to `warmup_epochs`.
         decay: `cosine` or `constant`.
     """
 
-    epochs: Count
+    epochs: Count | None = None
+    steps: Count | None = None
     warmup_epochs: NotNegative = 0.0
+    warmup_steps: Annotated[int, msgspec.Meta(ge=0)] = 0
     decay: Literal["cosine", "constant"] = "cosine"
+
+    def __post_init__(self) -> None:
+        if (self.epochs is None) == (self.steps is None):
+            msg = "give the length of the schedule either as `epochs` or as `steps`"
+            raise ValueError(msg)
 
 
 class Batch(_Table, frozen=True):
@@ -141,6 +150,21 @@ class Averaging(_Table, frozen=True):
     decay: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
 
 
+class Search(_Table, frozen=True):
+    """`[search]`: choose the weights of Fixed pooling after the training, by the DSC of every mixture; see `policies.weights_search`.
+
+    Attributes:
+        patients: Whose DSC decides. `aside`: training patients that are kept out of the training for it. `held-out`: the held-out patients
+            themselves, whose scores are then optimistic, which the run, its scores and its model say.
+        share: Share of the training patients to keep aside.
+        steps: Number of weights tried along each edge, ends included: 21 are steps of 0.05.
+    """
+
+    patients: Literal["aside", "held-out"] = "aside"
+    share: Annotated[float, msgspec.Meta(gt=0, le=0.5)] = 0.1
+    steps: Annotated[int, msgspec.Meta(ge=2, le=101)] = 21
+
+
 class Recipe(_Table, frozen=True):
     """The whole file.
 
@@ -156,6 +180,9 @@ class Recipe(_Table, frozen=True):
         batch: What one step sees.
         augmentation: What is done to a frame before the networks see it.
         averaging: Averaged weights.
+        policy: `kind` and its options: how the members come by their training; see `shortaxis.training.policies`.
+        augmenting: `transforms` and `order` of the views that the trained model is asked for; see `shortaxis.ensemble.augmenting`.
+        search: Choose the weights of Fixed pooling after the training; None keeps those of `pooling`.
         precision: Arithmetic on a GPU, `bf16` or `float32`; on a CPU it is always float32.
         compile: Compile the step with `torch.compile` on a GPU.
         seed: Of everything that is drawn.
@@ -172,6 +199,9 @@ class Recipe(_Table, frozen=True):
     batch: Batch = Batch()
     augmentation: Augmentation = Augmentation()
     averaging: Averaging = Averaging()
+    policy: dict[str, Any] = msgspec.field(default_factory=lambda: {"kind": "joint"})
+    augmenting: dict[str, Any] = {}
+    search: Search | None = None
     precision: Literal["bf16", "float32"] = "bf16"
     compile: bool = False
     seed: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -186,24 +216,64 @@ def recipe_names() -> list[str]:
 def load_recipe(name_or_path: str | Path) -> Recipe:
     """Read a recipe by its name in the package or by the path of a TOML file.
 
+    A file may hold `extends = "NAME"`, the name of a recipe in the package or a path beside it, and then only what differs; see `merged`.
+
     Raises:
-        InputError: There is no such recipe, or the file is not a valid one; the message names the key.
+        InputError: There is no such recipe, or the file, or one that it extends, is not a valid one; the message names the key.
     """
+    path = _path_of(name_or_path)
+    try:
+        return msgspec.convert(_content(path, ()), Recipe)
+    except msgspec.ValidationError as error:
+        msg = f"{path}: not a valid recipe: {error}"
+        raise InputError(msg) from error
+
+
+WHOLE: Final = ("members", "pooling", "grid", "policy", "augmenting")
+"""What a recipe takes from the one it extends wholly or not at all: the options of one kind mean nothing to another."""
+
+
+def merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    """Put a change over a base: tables key by key, except those in `WHOLE`; anything else is replaced."""
+    result = dict(base)
+    for key, value in change.items():
+        deep = key not in WHOLE and isinstance(value, dict) and isinstance(base.get(key), dict)
+        result[key] = merged(base[key], value) if deep else value
+    return result
+
+
+def _path_of(name_or_path: str | Path, beside: Path | None = None) -> Path:
+    """The file of a recipe; a path is relative to the folder `beside`."""
     path = Path(name_or_path)
-    if path.suffix != ".toml":
-        path = Path(str(resources.files("shortaxis") / "recipes")) / f"{name_or_path}.toml"
-        if not path.is_file():
-            msg = f"no recipe is called '{name_or_path}'; known are {', '.join(recipe_names())}, or give the path of a .toml file"
-            raise InputError(msg)
+    if path.suffix == ".toml":
+        return path if beside is None else beside / path
+    path = Path(str(resources.files("shortaxis") / "recipes")) / f"{name_or_path}.toml"
+    if not path.is_file():
+        msg = f"no recipe is called '{name_or_path}'; known are {', '.join(recipe_names())}, or give the path of a .toml file"
+        raise InputError(msg)
+    return path
+
+
+def _content(path: Path, extended_by: tuple[Path, ...]) -> dict[str, Any]:
+    """What a file says, over what the file says that it extends."""
+    if path.resolve() in extended_by:
+        msg = f"{path}: extends itself by way of other recipes; take `extends` out of one of them"
+        raise InputError(msg)
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-        return msgspec.convert(content, Recipe)
     except OSError as error:
         msg = f"{path}: the recipe cannot be read ({error.strerror}); check the path"
         raise InputError(msg) from error
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         msg = f"{path}: not a valid recipe: {error}"
         raise InputError(msg) from error
+    base = content.pop("extends", None)
+    if base is None:
+        return content
+    if not isinstance(base, str):
+        msg = f"{path}: `extends` must be the name of a recipe or the path of a .toml file, not {base!r}"
+        raise InputError(msg)
+    return merged(_content(_path_of(base, path.parent), (*extended_by, path.resolve())), content)
 
 
 def recipe_to_dict(recipe: Recipe) -> dict[str, Any]:
