@@ -103,8 +103,9 @@ class Segmentation:
         study: The study that was segmented.
         labels: uint8 (T, D, H, W), values of `shortaxis.labels.Structure`.
         probabilities: float32 (T, C, D, H, W) pooled probabilities, or None when they were not kept.
-        sigma: float32 (T, N, H, W), σ_i of Eq. 3 for each member, or None.
-        omega: float32 (T, N, H, W), the weights ω̄_i of Eq. 3 for each member, or None.
+        sigma: float32 (T, N, H, W), σ_i of Eq. 3 for each member, or None. A pooling rule that weighs every slice on its own has one
+            map a slice: (T, N, D, H, W).
+        omega: float32, the weights ω̄_i of Eq. 3 for each member, of the shape of sigma, or None.
     """
 
     study: Study

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from shortaxis.ensemble import Fixed, Uncertainty, averaging_matrix, build_pooling, fixed_pooling, uncertainty_pooling
+from shortaxis.ensemble import POOLINGS, Fixed, Uncertainty, averaging_matrix, build_pooling, fixed_pooling, uncertainty_pooling
 from shortaxis.errors import InputError
 
 OWNER = torch.tensor([0, 1, 1])
@@ -71,7 +71,7 @@ def test_rule_is_built_by_its_name_from_plain_types() -> None:
 
 
 def test_unknown_rule_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match="'median'; known are fixed, uncertainty"):
+    with pytest.raises(InputError, match=f"'median'; known are {', '.join(sorted(POOLINGS))}"):
         build_pooling("median")
 
 

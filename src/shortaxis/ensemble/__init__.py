@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
-from shortaxis.ensemble.pooling import Pooled, averaging_matrix, channel_variance, fixed_pooling, member_weights, uncertainty_pooling
-from shortaxis.ensemble.rules import POOLINGS, Fixed, PoolingRule, Uncertainty, build_pooling
+from shortaxis.ensemble.pooling import (
+    Pooled,
+    averaging_matrix,
+    channel_variance,
+    fixed_pooling,
+    member_weights,
+    neighbourhood_matrix,
+    uncertainty_pooling,
+    weighted_pooling,
+)
+from shortaxis.ensemble.rules import (
+    POOLINGS,
+    Entropy,
+    Fixed,
+    LearnedTemperature,
+    MutualInformation,
+    PoolingRule,
+    Uncertainty,
+    Weighing,
+    build_pooling,
+)
 from shortaxis.ensemble.streaming import EnsembleOutput, StreamingEnsemble
 
 __all__ = [
     "POOLINGS",
     "EnsembleOutput",
+    "Entropy",
     "Fixed",
+    "LearnedTemperature",
+    "MutualInformation",
     "Pooled",
     "PoolingRule",
     "StreamingEnsemble",
     "Uncertainty",
+    "Weighing",
     "averaging_matrix",
     "build_pooling",
     "channel_variance",
     "fixed_pooling",
     "member_weights",
+    "neighbourhood_matrix",
     "uncertainty_pooling",
+    "weighted_pooling",
 ]

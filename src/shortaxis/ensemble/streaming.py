@@ -24,6 +24,8 @@ class EnsembleOutput(NamedTuple):
         members: (N, B, C, H, W), each member's probabilities ŷ_i.
         sigma: (N, F, H, W), or None for a rule without it.
         omega: (N, F, H, W).
+
+    σ and ω̄ of a rule that weighs every slice on its own are (N, B, H, W); see `StreamingEnsemble.per_slice`.
     """
 
     probabilities: Tensor
@@ -60,6 +62,11 @@ class StreamingEnsemble(nn.Module):
             msg = "an ensemble needs at least one member"
             raise InputError(msg)
         self.pooling: PoolingRule = build_pooling(pooling) if isinstance(pooling, str) else pooling
+
+    @property
+    def per_slice(self) -> bool:
+        """Whether the pooling rule weighs every slice on its own, and not all slices of a frame alike."""
+        return bool(getattr(self.pooling, "per_slice", False))
 
     def forward(
         self,

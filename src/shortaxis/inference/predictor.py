@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from shortaxis.ensemble.streaming import EnsembleOutput, StreamingEnsemble
     from shortaxis.study import Study
@@ -49,8 +50,8 @@ class FramePrediction(NamedTuple):
     Attributes:
         labels: uint8 (D, H, W).
         probabilities: float32 (C, D, H, W), pooled.
-        sigma: float32 (N, H, W), or None for a pooling rule without it.
-        omega: float32 (N, H, W).
+        sigma: float32 (N, H, W), or (N, D, H, W) of a pooling rule that weighs every slice on its own, or None for a rule without it.
+        omega: float32, as sigma.
         on_grid: What the networks said before it was brought to the frame's grid.
     """
 
@@ -143,10 +144,15 @@ class Model:
         return FramePrediction(
             keep_largest(labels) if clean else labels,
             probabilities,
-            None if output.sigma is None else self.grid.restore(output.sigma[:, 0].cpu().numpy(), shape, spacing),
-            self.grid.restore(output.omega[:, 0].cpu().numpy(), shape, spacing),
+            None if output.sigma is None else self.grid.restore(self._map(output.sigma), shape, spacing),
+            self.grid.restore(self._map(output.omega), shape, spacing),
             OnGrid(pooled, output.members.transpose(1, 2).cpu().numpy()),
         )
+
+    def _map(self, values: Tensor) -> NDArray[np.float32]:
+        """σ or ω̄ (N, F, H, W) of the one frame without its axis F; of a rule that weighs every slice, (N, D, H, W), as it is."""
+        stored: NDArray[np.float32] = (values if self.ensemble.per_slice else values[:, 0]).cpu().numpy()
+        return stored
 
     @torch.inference_mode()
     def run_networks(self, slices: NDArray[np.float32]) -> EnsembleOutput:

@@ -2,7 +2,7 @@
 
 The file has five axes (i, j, k, T, C), as NIfTI lays out vectors: the first three and the affine are those of the study's own file, the
 fourth is time (length 1 for a single frame), the last holds the classes or the members. A map that is the same for all slices, as σ and ω̄
-are, is stored once: its only slice is as thick as the whole stack, so that a viewer which knows the affine shows it on every slice.
+of Eq. 3 are, is stored once: its only slice is as thick as the whole stack, so that a viewer that knows the affine shows it on every slice.
 """
 
 # mypy: allow-untyped-calls

@@ -219,8 +219,8 @@ def _write(segmentation: Segmentation, image: PlannedImage, stage: Path, wishes:
     written = {"labels": image.labels.as_posix()}
     maps = {
         "probabilities": segmentation.probabilities,
-        "sigma": _on_one_slice(segmentation.sigma),
-        "omega": _on_one_slice(segmentation.omega),
+        "sigma": _with_slices(segmentation.sigma),
+        "omega": _with_slices(segmentation.omega),
     }
     for kind, values in maps.items():
         if values is not None:
@@ -230,6 +230,6 @@ def _write(segmentation: Segmentation, image: PlannedImage, stage: Path, wishes:
     return written
 
 
-def _on_one_slice(values: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
-    """Bring (T, N, H, W) to (T, N, 1, H, W)."""
-    return None if values is None else values[:, :, None]
+def _with_slices(values: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+    """Bring maps (T, N, H, W) that hold for all slices to (T, N, 1, H, W); those with one map a slice stay as they are."""
+    return values[:, :, None] if values is not None and values.ndim == 4 else values

@@ -1,0 +1,66 @@
+"""The pooling rules by name. A new rule is one file here and one line in `POOLINGS`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from shortaxis.ensemble.rules.entropy import Entropy
+from shortaxis.ensemble.rules.fixed import Fixed
+from shortaxis.ensemble.rules.learned_temperature import LearnedTemperature
+from shortaxis.ensemble.rules.mutual_information import MutualInformation
+from shortaxis.ensemble.rules.rule import PoolingRule
+from shortaxis.ensemble.rules.uncertainty import Uncertainty
+from shortaxis.ensemble.rules.weighing import Weighing
+from shortaxis.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _learned_temperature(of: str = "uncertainty", **options: Any) -> LearnedTemperature:
+    """The rule called `of` with a temperature that is trained; its option `temperature` is where it starts."""
+    rule = build_pooling(of, **options)
+    if not isinstance(rule, Weighing):
+        msg = f"learned-temperature pooling: '{of}' has no temperature that could be learned"
+        raise InputError(msg)
+    return LearnedTemperature(rule)
+
+
+POOLINGS: Final[dict[str, Callable[..., PoolingRule]]] = {
+    "entropy": Entropy,
+    "fixed": Fixed,
+    "learned-temperature": _learned_temperature,
+    "mutual-information": MutualInformation,
+    "uncertainty": Uncertainty,
+}
+
+
+def build_pooling(name: str, **options: Any) -> PoolingRule:
+    """Build a pooling rule by its registered name.
+
+    Raises:
+        InputError: The name is unknown, or the rule has no such option or refuses its value.
+    """
+    if name not in POOLINGS:
+        msg = f"no pooling rule is called '{name}'; known are {', '.join(sorted(POOLINGS))}"
+        raise InputError(msg)
+    if isinstance(options.get("weights"), list):
+        options["weights"] = tuple(options["weights"])
+    try:
+        return POOLINGS[name](**options)
+    except TypeError as error:
+        msg = f"pooling rule '{name}' does not take the options {options}: {error}"
+        raise InputError(msg) from error
+
+
+__all__ = [
+    "POOLINGS",
+    "Entropy",
+    "Fixed",
+    "LearnedTemperature",
+    "MutualInformation",
+    "PoolingRule",
+    "Uncertainty",
+    "Weighing",
+    "build_pooling",
+]
