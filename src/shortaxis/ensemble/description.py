@@ -19,7 +19,7 @@ def describe_model(path: Path | str) -> dict[str, Any]:
 
     Returns:
         JSON-able: `name`, `file`, `bytes`, `sha256`, `parameters` (numbers stored, running statistics among them), `dtypes`, `members`,
-        `pooling`, `grid`, and what the card says.
+        `pooling`, `grid`, `augmenting`, and what the card says.
 
     Raises:
         InputError: The file is missing, damaged, or no model of this package.
@@ -40,5 +40,6 @@ def describe_model(path: Path | str) -> dict[str, Any]:
         "members": spec.members,
         "pooling": spec.pooling,
         "grid": spec.grid,
+        "augmenting": spec.augmenting,
         "card": spec.card,
     }

@@ -15,6 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from shortaxis.ensemble.augmenting import build_augmenting
 from shortaxis.ensemble.rules import build_pooling
 from shortaxis.ensemble.streaming import StreamingEnsemble
 from shortaxis.errors import InputError
@@ -26,9 +27,11 @@ from shortaxis.preprocessing import Grid, build_grid
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from shortaxis.ensemble.augmenting import Augmenting
+
 FORMAT: Final = 1
 LONGEST_DESCRIPTION: Final = 16_384
-"""Characters of JSON that members, pooling and grid may take together: far more than an ensemble needs, too little to keep torch busy."""
+"""Characters of JSON that members, pooling, grid and augmenting may take: far more than an ensemble needs, too little to keep torch busy."""
 _KEY: Final = "shortaxis"
 _CHECKPOINT_KEY: Final = "shortaxis-checkpoint"
 
@@ -48,6 +51,7 @@ class _Header(msgspec.Struct, frozen=True):
     pooling: dict[str, Any]
     grid: dict[str, Any]
     card: dict[str, Any]
+    augmenting: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ class ModelSpec:
         pooling: `rule` and the rule's options.
         grid: `kind` and the grid's options.
         card: Anything worth knowing of the training: recipe, commit, data, scores. Plain JSON types.
+        augmenting: `transforms` and `order` of the views that the ensemble is asked about; empty for none.
     """
 
     name: str
@@ -67,6 +72,7 @@ class ModelSpec:
     pooling: dict[str, Any]
     grid: dict[str, Any]
     card: dict[str, Any] = field(default_factory=dict)
+    augmenting: dict[str, Any] = field(default_factory=dict)
 
     def build(self) -> StreamingEnsemble:
         """Build the ensemble with fresh weights.
@@ -87,6 +93,14 @@ class ModelSpec:
         kind, options = _named(self.grid, "kind")
         return build_grid(kind, **options)
 
+    def build_augmenting(self) -> Augmenting:
+        """Build the views that the ensemble is asked about.
+
+        Raises:
+            InputError: A transform is unknown, or an option does not fit.
+        """
+        return build_augmenting(self.augmenting)
+
 
 def save_model(path: Path | str, ensemble: StreamingEnsemble, spec: ModelSpec, dtype: torch.dtype = torch.float32) -> None:
     """Write an ensemble, whole or not at all.
@@ -106,6 +120,8 @@ def save_model(path: Path | str, ensemble: StreamingEnsemble, spec: ModelSpec, d
     }
     _refuse_not_finite(path, tensors)
     header = {"format": FORMAT, "name": spec.name, "members": spec.members, "pooling": spec.pooling, "grid": spec.grid, "card": spec.card}
+    if spec.augmenting:  # left out where there is none: such a file is the same as before there was augmenting
+        header["augmenting"] = spec.augmenting
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={_KEY: json.dumps(header, sort_keys=True)})
 
@@ -124,14 +140,14 @@ def read_spec(path: Path | str) -> ModelSpec:
             msg = f"{path}: model format {version} is not known to this version (it reads {FORMAT}); update shortaxis"
             raise InputError(msg)
         header = msgspec.json.decode(text, type=_Header)
-        description = json.dumps([msgspec.to_builtins(header.members), header.pooling, header.grid])
+        description = json.dumps([msgspec.to_builtins(header.members), header.pooling, header.grid, header.augmenting])
     except (msgspec.MsgspecError, RecursionError) as error:
         msg = f"{path}: the model's description is damaged ({error}); copy or train it again"
         raise InputError(msg) from error
     if len(description) > LONGEST_DESCRIPTION:
         msg = f"{path}: the model's description is {len(description)} characters long, which no ensemble needs; use another file"
         raise InputError(msg)
-    return ModelSpec(header.name, msgspec.to_builtins(header.members), header.pooling, header.grid, header.card)
+    return ModelSpec(header.name, msgspec.to_builtins(header.members), header.pooling, header.grid, header.card, header.augmenting)
 
 
 def read_model(path: Path | str) -> tuple[StreamingEnsemble, ModelSpec]:
@@ -187,6 +203,7 @@ def _refuse_misfit(path: Path, spec: ModelSpec, shapes: dict[str, tuple[int, ...
     """Hold the architecture of the header, built without storage, against the shapes of the tensors."""
     with _told_of(path), torch.device("meta"):
         spec.build_grid()
+        spec.build_augmenting()
         expected = {name: tuple(value.shape) for name, value in spec.build().state_dict().items()}
     wrong = sorted(name for name in expected.keys() | shapes.keys() if expected.get(name) != shapes.get(name))
     if wrong:
@@ -198,7 +215,7 @@ def _refuse_unusable(path: Path, spec: ModelSpec, ensemble: StreamingEnsemble) -
     """Run the ensemble once on the smallest slice that it takes (running it on the `meta` device would load two seconds of modules)."""
     edge = lcm(*(getattr(member, "multiple", 1) for member in ensemble.members))
     with _told_of(path), torch.inference_mode():
-        channels = ensemble(torch.zeros(1, 1, edge, edge)).probabilities.shape[1]
+        channels = spec.build_augmenting()(ensemble, torch.zeros(1, 1, edge, edge)).probabilities.shape[1]
     if channels != N_CLASSES:
         msg = f"{path}: the networks tell {channels} classes apart, this version needs {N_CLASSES}; use another model"
         raise InputError(msg)

@@ -74,6 +74,7 @@ class Model:
     def __init__(self, ensemble: StreamingEnsemble, spec: ModelSpec, device: str | torch.device = "cpu") -> None:
         self.spec = spec
         self.grid = spec.build_grid()
+        self.augmenting = spec.build_augmenting()
         self.device = torch.device(device)
         self.ensemble = ensemble.eval().to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -134,8 +135,13 @@ class Model:
             spacing: In-plane spacing in mm, (y, x).
             clean: As `segment`.
         """
-        shape = (image.shape[1], image.shape[2])
         output = self.run_networks(normalise(self.grid.sample(image, spacing)))
+        return self.bring_back(output, (image.shape[1], image.shape[2]), spacing, clean=clean)
+
+    def bring_back(
+        self, output: EnsembleOutput, shape: tuple[int, int], spacing: tuple[float, float], *, clean: bool = True
+    ) -> FramePrediction:
+        """Bring what the ensemble said of one frame to the frame's own grid of `shape` (H, W) and `spacing` (y, x), and label it there."""
         pooled = output.probabilities.transpose(0, 1).cpu().numpy()
         probabilities = self.grid.restore(pooled, shape, spacing)
         unseen = ~self.grid.covers(shape, spacing)
@@ -160,8 +166,7 @@ class Model:
         batch = torch.from_numpy(slices)[:, None].to(self.device, memory_format=torch.channels_last)
         reduced = torch.autocast("cuda", torch.bfloat16) if self.device.type == "cuda" else nullcontext()
         with reduced:
-            output: EnsembleOutput = self.ensemble(batch)
-        return output
+            return self.augmenting(self.ensemble, batch)
 
 
 def load_model(path: Path | str | None = None, device: str | torch.device = "cpu") -> Model:

@@ -17,7 +17,7 @@ class OpenModel(NamedTuple):
 
     Attributes:
         model: The model.
-        provenance: Its `name` and `sha256`.
+        provenance: Its `name` and `sha256`, and a `notice` where a reader of any result must be told something of it.
         calibration: What was learnt of it on held-out patients, or None where that was not done.
     """
 
@@ -52,6 +52,8 @@ def open_model(path: Path | str | None = None, device: str = "auto", threads: in
     path = released_model_path() if path is None else Path(path)
     model = load_model(path, choose_device(device))
     provenance = {"name": model.spec.name, "sha256": file_sha256(path)}
+    if model.augmenting.notice is not None:
+        provenance["notice"] = model.augmenting.notice
     beside = calibration_path(path)
     calibration = load_calibration(beside) if beside.is_file() else None
     if calibration is not None and calibration.model_sha256 != provenance["sha256"]:
