@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 FORMAT: Final = 1
 LONGEST_DESCRIPTION: Final = 16_384
-"""Characters of JSON that members, pooling, grid and augmenting may take: far more than an ensemble needs, too little to keep torch busy."""
+"""Characters of JSON that members, pooling, grid and augmenting may take: more than any ensemble needs, too little to keep torch busy."""
 _KEY: Final = "shortaxis"
 _CHECKPOINT_KEY: Final = "shortaxis-checkpoint"
 
