@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from shortaxis.errors import InputError
-from shortaxis.losses import loss_named, member_loss
+from shortaxis.losses import TotalLoss, diversity_named, loss_named
 from shortaxis.training.augmentation import augment
 from shortaxis.training.averaging import AveragedWeights
 from shortaxis.training.batches import BatchPlan, iterate_batches, pack_epoch
@@ -84,9 +84,12 @@ class Run:
         self.step = 0
         self.seconds = 0.0
         self.total, self.warmup = schedule_length(self.recipe, self.data.depths, self.processes.count)
-        self.average = AveragedWeights(self.ensemble, self.recipe.averaging.decay)
+        last = self.recipe.averaging.last
+        self.average = AveragedWeights(
+            self.ensemble, self.recipe.averaging.decay, first=math.ceil(self.total * (1 - last)) if last else None
+        )
         self.optimizer = build_optimizer(self.recipe, self.ensemble)
-        self.loss = loss_named(self.recipe.loss.name)
+        self.loss = build_loss(self.recipe)
 
     def resume(self) -> None:
         """Go on from the checkpoint.
@@ -177,6 +180,7 @@ class Run:
             recipe.seed,
             first=self.step * peers.count,
             count=last * peers.count,
+            end_stacks=recipe.batch.end_stacks,
         )
         return (plan for index, plan in enumerate(plans) if index % peers.count == peers.index)
 
@@ -189,7 +193,7 @@ class Run:
         return module
 
     def _one_step(self, module: nn.Module, plan: BatchPlan, rate: float, generator: torch.Generator) -> Tensor:
-        slices, owner, frames, valid = (_to_device(torch.from_numpy(part), self.device) for part in plan)
+        slices, owner, frames, valid, ends = (_to_device(torch.from_numpy(part), self.device) for part in plan)
         images, labels = augment(
             self.data.images[slices],
             self.data.labels[slices],
@@ -201,12 +205,9 @@ class Run:
         )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        weight = valid.float()
         with self._precision():
             output = module(images.to(memory_format=torch.channels_last), owner, n_frames=len(frames), valid=valid)
-        loss = self.loss(output.probabilities, labels, weight)
-        if self.recipe.loss.member_weight:
-            loss = loss + self.recipe.loss.member_weight * member_loss(self.loss, output.members, labels, weight)
+        loss = self.loss(output.probabilities, output.members, labels, valid, ends)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if self.recipe.optimizer.clip is not None:
@@ -282,6 +283,17 @@ def learning_rate(recipe: Recipe, step: int, *, total: int, warmup: float) -> fl
 
 def _decay(schedule: Schedule, done: float) -> float:
     return 1.0 if schedule.decay == "constant" else (1 + math.cos(math.pi * done)) / 2
+
+
+def build_loss(recipe: Recipe) -> TotalLoss:
+    """Build what a step minimises.
+
+    Raises:
+        InputError: The loss or the diversity term is unknown.
+    """
+    options = recipe.loss
+    diversity = None if options.diversity is None else diversity_named(options.diversity)
+    return TotalLoss(loss_named(options.name), options.member_weight, diversity, options.diversity_weight, options.end_weight)
 
 
 def build_optimizer(recipe: Recipe, ensemble: StreamingEnsemble) -> Optimizer:

@@ -41,10 +41,16 @@ class Objective(_Table, frozen=True):
     Attributes:
         name: Registered loss, taken of the pooled output (Eq. 1).
         member_weight: Weight of the same loss taken of each member alone and averaged; 0 in the paper.
+        end_weight: Weight of the first two and the last two slices of each frame, where all others weigh 1; 1 in the paper.
+        diversity: Registered diversity term, which keeps the members apart; None in the paper.
+        diversity_weight: Weight of the diversity term.
     """
 
     name: str = "equation-4"
     member_weight: NotNegative = 0.0
+    end_weight: Positive = 1.0
+    diversity: str | None = None
+    diversity_weight: NotNegative = 0.1
 
 
 class Optimizer(_Table, frozen=True):
@@ -94,10 +100,13 @@ class Batch(_Table, frozen=True):
     Attributes:
         frames: At most so many frames.
         slices: Slots; frames that do not fit wait for the next batch, slots left over are padded and count nowhere.
+        end_stacks: Share of the frames that each pass over the data deals a second time, cut down to their first two and last two slices: a
+            stack of its own, with its own place among `frames`, its own augmentation and its own σ.
     """
 
     frames: Count = 8
     slices: Count = 96
+    end_stacks: Share = 0.0
 
 
 class Augmentation(_Table, frozen=True):
@@ -141,13 +150,20 @@ class Augmentation(_Table, frozen=True):
 
 
 class Averaging(_Table, frozen=True):
-    """`[averaging]`: exponential moving average of the weights, which is what is released.
+    """`[averaging]`: average of the weights, which is what is released: a moving one, or a plain one over the end of the run.
 
     Attributes:
-        decay: Per step; 0 keeps the last weights.
+        decay: Of an exponential moving average, per step; 0 keeps the last weights.
+        last: Share of the run, at its end, over whose steps a plain average is taken instead.
     """
 
     decay: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
+    last: Share = 0.0
+
+    def __post_init__(self) -> None:
+        if self.decay and self.last:
+            msg = "average the weights either by `decay` or over the `last` steps; set the other to 0"
+            raise ValueError(msg)
 
 
 class Search(_Table, frozen=True):
