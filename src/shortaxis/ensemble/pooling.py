@@ -12,6 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from shortaxis.networks.stack import stack_distances
+
 
 class Pooled(NamedTuple):
     """What a pooling rule returns.
@@ -59,10 +61,8 @@ def neighbourhood_matrix(averaging: Tensor, frame_of_slice: Tensor, radius: int)
     Returns:
         (B, B), rows of valid slices sum to one; a padding slice has a part in no other row.
     """
-    belongs = averaging > 0
-    place = belongs.cumsum(dim=1).gather(0, frame_of_slice[None])[0]  # counted from 1 within the frame
-    near = (place[:, None] - place[None, :]).abs() <= radius
-    weight = (belongs[frame_of_slice] & near).to(averaging.dtype)
+    same, distance = stack_distances(frame_of_slice, averaging.sum(dim=0) > 0)
+    weight = (same & (distance <= radius)).to(averaging.dtype)
     return weight / weight.sum(dim=1, keepdim=True).clamp(min=1)
 
 

@@ -40,7 +40,7 @@ class StreamingEnsemble(nn.Module):
     A loss on `probabilities` sends a gradient to every member by the chain rule (Eq. 1); nothing is detached on the way.
 
     Args:
-        members: Networks from (B, 1, H, W) to (B, C, H, W) logits, with equal C.
+        members: Networks from (B, 1, H, W) to (B, C, H, W) logits, with equal C; see `shortaxis.networks` for those that need frames.
         pooling: A pooling rule, or the name of a registered one (`fixed`, `uncertainty`).
 
     Raises:
@@ -89,7 +89,7 @@ class StreamingEnsemble(nn.Module):
         """
         for index, member in enumerate(self.members):
             _check_size(member, index, slices)
-        probabilities = [_probabilities(member, slices) for member in self.members]
+        probabilities = [_probabilities(member, slices, frame_of_slice, valid) for member in self.members]
         if len({member.shape for member in probabilities}) > 1:
             msg = f"the members must give logits of one shape, not {', '.join(str(tuple(member.shape)) for member in probabilities)}"
             raise InputError(msg)
@@ -107,9 +107,9 @@ class StreamingEnsemble(nn.Module):
         return EnsembleOutput(pooled.probabilities, members, pooled.sigma, pooled.omega)
 
 
-def _probabilities(member: nn.Module, slices: Tensor) -> Tensor:
-    """Softmax of the logits, in float32 at least."""
-    logits: Tensor = member(slices)
+def _probabilities(member: nn.Module, slices: Tensor, frame_of_slice: Tensor | None, valid: Tensor | None) -> Tensor:
+    """Softmax of the logits, in float32 at least; a network that looks along the stack is told where each slice belongs."""
+    logits: Tensor = member(slices, frame_of_slice, valid) if getattr(member, "needs_frames", False) else member(slices)
     return torch.softmax(logits, dim=1, dtype=torch.promote_types(logits.dtype, torch.float32))
 
 

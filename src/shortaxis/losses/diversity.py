@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+import torch
+
 from shortaxis.errors import InputError
 from shortaxis.losses.terms import SMALLEST, one_hot, weighted_mean
 
@@ -53,7 +55,7 @@ def error_correlation(members: Tensor, labels: Tensor, weight: Tensor) -> Tensor
     _refuse_one(members)
     n = len(members)
     errors = ((members - one_hot(labels, members)) * weight.sqrt()[:, None, None, None]).flatten(1)
-    directions = errors / errors.norm(dim=1, keepdim=True).clamp(min=SMALLEST)
+    directions: Tensor = errors / torch.linalg.vector_norm(errors, dim=1, keepdim=True).clamp(min=SMALLEST)
     # The squared length of the sum counts each pair twice and each member once.
     pairs = directions.sum(dim=0).square().sum() - directions.square().sum()
     return pairs / (n * (n - 1))

@@ -1,4 +1,8 @@
-"""The networks: any `nn.Module` from (B, 1, H, W) slices to (B, C, H, W) logits. A new one is one file here and one line in `NETWORKS`."""
+"""The networks: any `nn.Module` from (B, 1, H, W) slices to (B, C, H, W) logits. A new one is one file here and one line in `NETWORKS`.
+
+A network that looks at more than one slice has an attribute `needs_frames` that is true, and takes two more arguments: the frame of each
+slice, int64 (B,), and which slices are valid, bool (B,) or None for all. Both may be left out for the slices of a single frame.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from shortaxis.errors import InputError
 from shortaxis.networks.cost import Cost, network_cost
 from shortaxis.networks.deeplabv3plus import DeepLabV3Plus
+from shortaxis.networks.depth_unet import DepthUNet
 from shortaxis.networks.unet import UNet
 
 if TYPE_CHECKING:
@@ -16,6 +21,7 @@ if TYPE_CHECKING:
 
 NETWORKS: Final[dict[str, Callable[..., nn.Module]]] = {
     "deeplabv3plus": DeepLabV3Plus,
+    "depth-unet": DepthUNet,
     "unet": UNet,
 }
 
@@ -43,4 +49,4 @@ def build_network(name: str, **options: Any) -> nn.Module:
         raise InputError(msg) from error
 
 
-__all__ = ["NETWORKS", "Cost", "DeepLabV3Plus", "UNet", "build_network", "network_cost"]
+__all__ = ["NETWORKS", "Cost", "DeepLabV3Plus", "DepthUNet", "UNet", "build_network", "network_cost"]

@@ -51,6 +51,10 @@ class UNet(nn.Module):
 
     def forward(self, slices: Tensor) -> Tensor:
         """Turn slices (B, 1, H, W) into logits (B, C, H, W); H and W are multiples of `self.multiple`."""
+        return self.decode(*self.encode(slices))
+
+    def encode(self, slices: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Turn slices into the features of the bottleneck and those of the levels above it, finest first."""
         x = F.pixel_unshuffle(slices, self.patch)
         skips: list[Tensor] = []
         for level, block in enumerate(self.down):
@@ -58,10 +62,14 @@ class UNet(nn.Module):
                 skips.append(x)
                 x = F.max_pool2d(x, 2)
             x = block(x)
+        return x, skips
+
+    def decode(self, x: Tensor, skips: list[Tensor]) -> Tensor:
+        """Turn what `encode` gives into logits."""
         x = self.dropout(x)
-        for block in self.up:
+        for skip, block in zip(reversed(skips), self.up, strict=True):
             x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
-            x = block(torch.cat([skips.pop(), x], dim=1))
+            x = block(torch.cat([skip, x], dim=1))
         return F.pixel_shuffle(self.head(x), self.patch)
 
 
