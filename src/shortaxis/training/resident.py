@@ -13,6 +13,8 @@ from shortaxis.labels import Structure
 from shortaxis.preprocessing import Grid, normalise
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -37,6 +39,14 @@ class ResidentSet:
     depths: tuple[int, ...]
     centres: Tensor
     pixel_mm: Tensor
+
+    def take(self, frames: Sequence[int]) -> ResidentSet:
+        """Copy some frames, in this order; one that is named twice is there twice."""
+        starts = np.concatenate(([0], np.cumsum(self.depths)))
+        slices = torch.from_numpy(np.concatenate([np.arange(starts[frame], starts[frame + 1]) for frame in frames])).to(self.images.device)
+        chosen = torch.tensor(list(frames), device=self.images.device)
+        depths = tuple(self.depths[frame] for frame in frames)
+        return ResidentSet(self.images[slices], self.labels[slices], depths, self.centres[chosen], self.pixel_mm[chosen])
 
 
 def load_resident(dataset: Dataset, grid: Grid, device: torch.device) -> ResidentSet:

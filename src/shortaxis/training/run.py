@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +10,16 @@ import torch
 
 import shortaxis
 from shortaxis.datasets.split_choice import keep_split
-from shortaxis.ensemble.model_file import ModelSpec, file_sha256, read_model, save_model
+from shortaxis.ensemble.model_file import file_sha256, read_model, save_model
 from shortaxis.errors import InputError
 from shortaxis.inference.device import device_in_words
 from shortaxis.io.atomic import write_json
-from shortaxis.training.loop import Run
+from shortaxis.training.policies import TrainingSet, build_policy
+from shortaxis.training.policies.weights_search import patients_aside, refuse_unfit_search, with_best_weights
 from shortaxis.training.processes import joined_processes
 from shortaxis.training.recipe import recipe_to_dict
 from shortaxis.training.resident import load_resident
-from shortaxis.training.run_log import RunLog
+from shortaxis.training.stages import MODEL, Budget, Course, holds_run, spec_of
 from shortaxis.training.validation import validate
 
 if TYPE_CHECKING:
@@ -29,8 +29,12 @@ if TYPE_CHECKING:
     from shortaxis.datasets.dataset import Dataset
     from shortaxis.datasets.splits import Split
     from shortaxis.ensemble import StreamingEnsemble
+    from shortaxis.ensemble.model_file import ModelSpec
     from shortaxis.training.loop import Progress
+    from shortaxis.training.policies import Assembled
     from shortaxis.training.recipe import Recipe
+
+__all__ = ["RunResult", "spec_of", "train"]
 
 
 @dataclass(frozen=True)
@@ -52,12 +56,6 @@ class RunResult:
     total: int
 
 
-def spec_of(recipe: Recipe, card: dict[str, Any] | None = None) -> ModelSpec:
-    """Say which model a recipe makes; each of its members is named on its own."""
-    members = [{"network": group.network, "options": group.options} for group in recipe.members for _ in range(group.count)]
-    return ModelSpec(recipe.name, members, recipe.pooling, recipe.grid, card or {})
-
-
 def train(
     recipe: Recipe,
     dataset: Dataset,
@@ -77,7 +75,7 @@ def train(
         recipe: What to train.
         dataset: Annotated frames; the held-out ones among them.
         out: Folder for `run.json`, `split.json`, `log.jsonl`, TensorBoard events, `checkpoint.safetensors`, and at the end
-            `model.safetensors` and `validation.json`.
+            `model.safetensors` and `validation.json`. Where the recipe's policy trains members apart, each has such a folder in it.
         split: Which patients to train on and which to hold out; None trains on all.
         device: See `choose_device`.
         minutes: Budget of wall time for this sitting, reading the data excepted; the run saves itself and can be resumed.
@@ -90,63 +88,61 @@ def train(
     Raises:
         InputError: `out` holds another run, the data, the recipe or the device are unfit, or `start_from` has other members.
     """
-    checkpoint = out / "checkpoint.safetensors"
-    if checkpoint.exists() and not resume:
+    if holds_run(out) and not resume:
         msg = f"{out} already holds a run; add --resume to go on with it, or choose another --out"
         raise InputError(msg)
+    held_out = dataset.select(split.held_out) if split is not None and split.held_out else None
     training = dataset if split is None else dataset.select(split.train)
-    with ExitStack() as stack:
-        processes = stack.enter_context(joined_processes(device))
-        torch.manual_seed(recipe.seed)
-        spec = spec_of(recipe)
-        ensemble = spec.build() if start_from is None else _started(start_from, spec)
-        ensemble.to(processes.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        data = load_resident(training, spec.build_grid(), processes.device)
-        run = Run(recipe, ensemble, data, checkpoint, processes)
-        if resume and checkpoint.exists():
-            run.resume()
-        facts = _facts(recipe, training, split, processes.device)
+    spec, policy = spec_of(recipe), build_policy(recipe.policy)
+    refuse_unfit_search(recipe, held_out)
+    aside = patients_aside(recipe, training)
+    trained_on = training.select(set(training.patients) - aside) if aside else training
+    with joined_processes(device) as processes:
+        start = None if start_from is None else _start(start_from, spec)
+        prepared = TrainingSet(trained_on, load_resident(trained_on, spec.build_grid(), processes.device))
+        course = Course(policy.stages(recipe, trained_on), prepared, out, processes, start=start, on_progress=on_progress)
+        facts = _facts(recipe, training, split, processes.device) | {"train_frames": len(trained_on)} | course.facts()
+        if spec.build_augmenting().notice is not None:
+            facts["notice"] = spec.build_augmenting().notice
         if start_from is not None:
             facts["start_from"] = {"file": start_from.name, "sha256": file_sha256(start_from)}
         if processes.is_first:
             write_json(out / "run.json", facts)
             keep_split(out, split)
-        with _log(out, run) as log:
-            run.on_progress = lambda progress: _report(progress, log, on_progress)
-            complete = run.train(seconds=None if minutes is None else minutes * 60, steps=steps)
-        if not complete or not processes.is_first:
-            return RunResult(complete, None, None, run.step, run.total)
-        spec = spec_of(recipe, facts | {"steps": run.step, "training_seconds": round(run.seconds, 1)})
-        averaged = run.average.module
-        scores = None
-        if split is not None and split.held_out:
-            scores = validate(averaged, spec, dataset.select(split.held_out), device=processes.device)
-            write_json(out / "validation.json", scores)
-        model = out / "model.safetensors"
-        save_model(model, averaged, spec)
-        return RunResult(complete, model, scores, run.step, run.total)
+        trained = course.train(Budget(None if minutes is None else minutes * 60, steps), resume=resume)
+        if trained is None or not processes.is_first:
+            return RunResult(trained is not None, None, None, course.step, course.total)
+        assembled = policy.assemble(spec, trained, prepared)
+        chosen_by = training.select(aside) if aside else held_out
+        if chosen_by is not None:
+            assembled = with_best_weights(assembled, recipe, chosen_by, processes.device)
+        facts |= assembled.facts
+        write_json(out / "run.json", facts)
+        return _finish(assembled, facts, held_out, out, course, processes.device)
 
 
-def _started(path: Path, spec: ModelSpec) -> StreamingEnsemble:
-    """The recipe's ensemble with the weights of a model file, whose pooling rule and grid may be others."""
+def _start(path: Path, spec: ModelSpec) -> StreamingEnsemble:
+    """The ensemble of a model file, whose pooling rule and grid may be others than the recipe's."""
     ensemble, found = read_model(path)
     if found.members != spec.members:
         msg = f"{path}: has other members than the recipe '{spec.name}'; start from a model of the same members, or from none"
         raise InputError(msg)
-    started = spec.build()
-    started.members.load_state_dict(ensemble.members.state_dict())
-    return started
+    return ensemble
 
 
-def _log(out: Path, run: Run) -> AbstractContextManager[RunLog | None]:
-    return RunLog(out, resume_at=run.step) if run.processes.is_first else nullcontext()
-
-
-def _report(progress: Progress, log: RunLog | None, on_progress: Callable[[Progress], None] | None) -> None:
-    if log is not None:
-        log.write(progress)
-        if on_progress is not None:
-            on_progress(progress)
+def _finish(
+    assembled: Assembled, facts: dict[str, Any], held_out: Dataset | None, out: Path, course: Course, device: torch.device
+) -> RunResult:
+    """Score the model on the held-out patients, and save it."""
+    scores = None
+    if held_out is not None:
+        scores = validate(assembled.ensemble, assembled.spec, held_out, device=device)
+        if "notice" in facts:
+            scores["notice"] = facts["notice"]
+        write_json(out / "validation.json", scores)
+    spec = replace(assembled.spec, card=facts | {"steps": course.step, "training_seconds": round(course.seconds, 1)})
+    save_model(out / MODEL, assembled.ensemble, spec)
+    return RunResult(complete=True, model=out / MODEL, validation=scores, step=course.step, total=course.total)
 
 
 def _facts(recipe: Recipe, training: Dataset, split: Split | None, device: torch.device) -> dict[str, Any]:
@@ -155,7 +151,6 @@ def _facts(recipe: Recipe, training: Dataset, split: Split | None, device: torch
         "data": training.name,
         "train_patients": list(training.patients),
         "held_out_patients": [] if split is None else list(split.held_out),
-        "train_frames": len(training),
         "shortaxis": shortaxis.__version__,
         "torch": torch.__version__,
         "hardware": device_in_words(device),

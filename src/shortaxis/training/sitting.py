@@ -12,6 +12,7 @@ from shortaxis.datasets.split_choice import choose_split, split_of_run
 from shortaxis.datasets.watching import watched
 from shortaxis.training.recipe import load_recipe
 from shortaxis.training.run import RunResult, train
+from shortaxis.training.stages import holds_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +68,7 @@ def train_sitting(
     if seed is not None:
         chosen = msgspec.structs.replace(chosen, seed=seed)
     dataset = watched(open_dataset(data), on_read)
-    started = (out / "checkpoint.safetensors").exists()
+    started = holds_run(out)
     split = choose_split(dataset, file=split_file, fold=fold, folds=folds, per_group=per_group)
     if started and resume:
         split = split_of_run(out, split)

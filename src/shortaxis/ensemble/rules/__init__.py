@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from shortaxis.ensemble.rules.entropy import Entropy
 from shortaxis.ensemble.rules.fixed import Fixed
 from shortaxis.ensemble.rules.learned_temperature import LearnedTemperature
+from shortaxis.ensemble.rules.meta import Meta
 from shortaxis.ensemble.rules.mutual_information import MutualInformation
 from shortaxis.ensemble.rules.rule import PoolingRule
 from shortaxis.ensemble.rules.uncertainty import Uncertainty
@@ -30,6 +31,7 @@ POOLINGS: Final[dict[str, Callable[..., PoolingRule]]] = {
     "entropy": Entropy,
     "fixed": Fixed,
     "learned-temperature": _learned_temperature,
+    "meta": Meta,
     "mutual-information": MutualInformation,
     "uncertainty": Uncertainty,
 }
@@ -58,6 +60,7 @@ __all__ = [
     "Entropy",
     "Fixed",
     "LearnedTemperature",
+    "Meta",
     "MutualInformation",
     "PoolingRule",
     "Uncertainty",

@@ -1,0 +1,205 @@
+"""Training the stages of a policy one after another, within the budget of one sitting; a later sitting goes on where this one stopped."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+
+from shortaxis.ensemble.model_file import ModelSpec, read_model, save_model
+from shortaxis.errors import InputError
+from shortaxis.training.loop import Run, schedule_length
+from shortaxis.training.recipe import recipe_from_dict, recipe_to_dict
+from shortaxis.training.run_log import RunLog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from shortaxis.ensemble import StreamingEnsemble
+    from shortaxis.training.loop import Progress
+    from shortaxis.training.policies import Stage, TrainingSet
+    from shortaxis.training.processes import Processes
+    from shortaxis.training.recipe import Recipe
+
+CHECKPOINT: Final = "checkpoint.safetensors"
+MODEL: Final = "model.safetensors"
+
+
+def spec_of(recipe: Recipe, card: dict[str, Any] | None = None) -> ModelSpec:
+    """Say which model a recipe makes; each of its members is named on its own."""
+    members = [{"network": group.network, "options": group.options} for group in recipe.members for _ in range(group.count)]
+    return ModelSpec(recipe.name, members, recipe.pooling, recipe.grid, card or {}, recipe.augmenting)
+
+
+def holds_run(out: Path) -> bool:
+    """Whether a run was begun in a folder: the checkpoint of its own or of one of its stages lies there."""
+    return (out / CHECKPOINT).exists() or any(out.glob(f"*/{CHECKPOINT}"))
+
+
+@dataclass
+class Budget:
+    """What a sitting may use; None is without limit.
+
+    Attributes:
+        seconds: Of training.
+        steps: Of the optimizer.
+    """
+
+    seconds: float | None = None
+    steps: int | None = None
+
+    def spend(self, seconds: float, steps: int) -> None:
+        """Take off what was used."""
+        self.seconds = None if self.seconds is None else self.seconds - seconds
+        self.steps = None if self.steps is None else self.steps - steps
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether nothing is left."""
+        return (self.seconds is not None and self.seconds <= 0) or (self.steps is not None and self.steps <= 0)
+
+
+class Course:
+    """All stages of a run.
+
+    Args:
+        stages: In the order in which they are trained.
+        training: What all of them choose their frames from.
+        out: The run's folder; each stage has its own below it.
+        processes: This process among its peers.
+        start: Networks whose weights the members start with, by their position in the recipe; None starts from random ones.
+        on_progress: Called with every report; steps and seconds are those of the whole run.
+    """
+
+    def __init__(
+        self,
+        stages: Sequence[Stage],
+        training: TrainingSet,
+        out: Path,
+        processes: Processes,
+        *,
+        start: StreamingEnsemble | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self.stages, self.training, self.out, self.processes = stages, training, out, processes
+        self.start, self.on_progress = start, on_progress
+        self.frames = [training.frames_of(stage.patients) for stage in stages]
+        depths = training.resident.depths
+        self.lengths = [
+            schedule_length(stage.recipe, [depths[frame] for frame in frames], processes.count)[0]
+            for stage, frames in zip(stages, self.frames, strict=True)
+        ]
+        self.done: list[tuple[int, float]] = []
+        """Steps and seconds of the stages that were begun."""
+
+    @property
+    def total(self) -> int:
+        """Optimizer steps of all stages."""
+        return sum(self.lengths)
+
+    @property
+    def step(self) -> int:
+        """Optimizer steps done so far, all sittings together."""
+        return sum(steps for steps, _ in self.done)
+
+    @property
+    def seconds(self) -> float:
+        """Wall time spent in training so far, all sittings together."""
+        return sum(seconds for _, seconds in self.done)
+
+    def facts(self) -> dict[str, Any]:
+        """What is trained, for the run's record: `updates` counts one for each step and each member that it changes."""
+        rows = [(stage, steps * len(stage.members)) for stage, steps in zip(self.stages, self.lengths, strict=True)]
+        named = [
+            {"name": stage.name, "members": [index + 1 for index in stage.members], "steps": steps, "patients": list(stage.patients)}
+            for (stage, _), steps in zip(rows, self.lengths, strict=True)
+            if stage.name
+        ]
+        kept, passing = (sum(updates for stage, updates in rows if stage.kept is wanted) for wanted in (True, False))
+        return {"updates": {"in_the_model": kept, "besides": passing}} | ({"stages": named} if named else {})
+
+    def train(self, budget: Budget, *, resume: bool) -> list[tuple[Stage, StreamingEnsemble]] | None:
+        """Train what is not trained yet.
+
+        Args:
+            budget: What this sitting may use; it is spent.
+            resume: Go on from the checkpoints that lie there.
+
+        Returns:
+            Each stage with its averaged weights, or None where the budget was spent before.
+
+        Raises:
+            InputError: A checkpoint or the model of a stage belongs to another run or is damaged, or the loss is no longer finite.
+        """
+        trained: list[tuple[Stage, StreamingEnsemble]] = []
+        for index, stage in enumerate(self.stages):
+            ensemble = self._finished(stage) if resume else None
+            if ensemble is None:
+                if index and self.processes.any(budget.is_spent):
+                    return None
+                ensemble = self._trained(index, budget, resume=resume)
+                if ensemble is None:
+                    return None
+            trained.append((stage, ensemble))
+        return trained
+
+    def _finished(self, stage: Stage) -> StreamingEnsemble | None:
+        """What a stage left when it was done; the run's own folder holds the model of the whole run instead."""
+        path = self.out / stage.name / MODEL
+        if not stage.name or not path.exists():
+            return None
+        ensemble, spec = read_model(path)
+        card = spec.card
+        same = recipe_from_dict(card.get("recipe"), str(path)) == stage.recipe and card.get("train_patients") == list(stage.patients)
+        if not same:
+            msg = f"{path}: this stage was trained by another recipe or on other patients; resume with the same, or choose another --out"
+            raise InputError(msg)
+        self.done.append((card["steps"], card["training_seconds"]))
+        return ensemble
+
+    def _trained(self, index: int, budget: Budget, *, resume: bool) -> StreamingEnsemble | None:
+        """Train a stage; None where it is not done when the budget is spent."""
+        stage, folder = self.stages[index], self.out / self.stages[index].name
+        torch.manual_seed(stage.recipe.seed)
+        spec = spec_of(stage.recipe)
+        ensemble = spec.build()
+        if self.start is not None:
+            for member, position in zip(ensemble.members, stage.members, strict=True):
+                member.load_state_dict(self.start.members[position].state_dict())
+        ensemble = ensemble.to(self.processes.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        resident = self.training.resident
+        data = resident.take(self.frames[index]) if self.frames[index] != list(range(len(resident.depths))) else resident
+        run = Run(stage.recipe, ensemble, data, folder / CHECKPOINT, self.processes)
+        if resume and (folder / CHECKPOINT).exists():
+            run.resume()
+        before, steps_before, seconds_before = (run.step, run.seconds), self.step, self.seconds
+        with _log(folder, run) as log:
+            run.on_progress = lambda progress: self._report(progress, log, steps_before, seconds_before)
+            complete = run.train(seconds=budget.seconds, steps=budget.steps)
+        budget.spend(run.seconds - before[1], run.step - before[0])
+        self.done.append((run.step, run.seconds))
+        if not complete:
+            return None
+        averaged = run.average.module
+        if stage.name and self.processes.is_first:
+            card = {
+                "recipe": recipe_to_dict(stage.recipe),
+                "train_patients": list(stage.patients),
+                "steps": run.step,
+                "training_seconds": round(run.seconds, 1),
+            }
+            save_model(folder / MODEL, averaged, replace(spec, card=card))
+        return averaged
+
+    def _report(self, progress: Progress, log: RunLog | None, steps: int, seconds: float) -> None:
+        if log is not None:
+            log.write(progress)
+            if self.on_progress is not None:
+                self.on_progress(replace(progress, step=steps + progress.step, total=self.total, seconds=seconds + progress.seconds))
+
+
+def _log(folder: Path, run: Run) -> AbstractContextManager[RunLog | None]:
+    return RunLog(folder, resume_at=run.step) if run.processes.is_first else nullcontext()
