@@ -16,6 +16,7 @@ from matplotlib.lines import Line2D
 from shortaxis.indices import indices
 from shortaxis.io.atomic import atomic_path
 from shortaxis.labels import Structure
+from shortaxis.reports.framing import heart_window
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +62,7 @@ def save_picture(segmentation: Segmentation, path: Path | str, *, title: str = "
     named = {"ED": study.end_diastole, "ES": study.end_systole}
     phases = {name: index for name, index in named.items() if index is not None} or {"frame 1": 0}
     slices = _choose_slices(segmentation.labels[list(phases.values())])
-    rows, columns = _window(segmentation)
+    rows, columns = heart_window(segmentation.labels, study.spacing, MARGIN_MM)
     _, y, x = study.spacing
     page = _Page(len(phases), len(slices), (rows.stop - rows.start) * y / ((columns.stop - columns.start) * x))
     for row, (name, phase) in enumerate(phases.items()):
@@ -132,27 +133,6 @@ def _choose_slices(labels: NDArray[np.uint8]) -> list[int]:
     found = np.flatnonzero(labels.any(axis=(0, 2, 3)))
     first, last = (int(found[0]), int(found[-1])) if found.size else (0, labels.shape[1] - 1)
     return sorted({round(position) for position in np.linspace(first, last, min(MOST_SLICES, last - first + 1))})
-
-
-def _window(segmentation: Segmentation) -> tuple[slice, slice]:
-    """A square around everything labelled, with a margin, as far as the image reaches; without labels the whole image."""
-    _, y, x = segmentation.study.spacing
-    shape = segmentation.labels.shape[2:]
-    marked = np.asarray(segmentation.labels.any(axis=(0, 1)))
-    if not marked.any():
-        return slice(0, shape[0]), slice(0, shape[1])
-    spans = [np.flatnonzero(np.any(marked, axis=axis)) for axis in (1, 0)]
-    side = max((span[-1] - span[0] + 1) * mm for span, mm in zip(spans, (y, x), strict=True)) + 2 * MARGIN_MM
-    (rows, columns) = (
-        _interval((span[0] + span[-1]) / 2, side / mm, length) for span, mm, length in zip(spans, (y, x), shape, strict=True)
-    )
-    return rows, columns
-
-
-def _interval(centre: float, width: float, length: int) -> slice:
-    width = min(round(width), length)
-    start = int(np.clip(round(centre - width / 2), 0, length - width))
-    return slice(start, start + width)
 
 
 def _outline(axes: Axes, labels: NDArray[np.uint8]) -> None:

@@ -1,0 +1,174 @@
+"""What the viewer of a page is fed with: sheets of images, outlines, and what is to be said of each frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from shortaxis.reports.framing import Window, heart_window
+from shortaxis.reports.outlines import outline
+from shortaxis.reports.picture import OUTLINES
+from shortaxis.reports.sprites import colours, grey_range, map_sheet, scan_sheet, to_grey, to_levels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from shortaxis.reports.content import FrameRow, ReportPixels, StudyReport
+    from shortaxis.reports.sprites import Sheet
+
+MARGIN_MM: Final = 30.0
+"""Room around the heart that the viewer holds."""
+CLOSE_MARGIN_MM: Final = 8.0
+"""Room around the heart when it is zoomed on, and in the small pictures."""
+
+_LN_4: Final = float(np.log(4))
+
+
+class Colouring(NamedTuple):
+    """How a map is coloured.
+
+    Attributes:
+        palette: Name of the colours, of Matplotlib: perceptually even and readable with every kind of colour vision.
+        opacity: From the share of the range (0 to 1) to the opacity.
+    """
+
+    palette: str
+    opacity: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+
+COLOURINGS: Final = {
+    "entropy": Colouring("magma", lambda share: np.clip(share * 6, 0, 0.85)),
+    "sigma": Colouring("viridis", lambda share: np.full_like(share, 0.7)),
+    "omega": Colouring("cividis", lambda share: np.full_like(share, 0.7)),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """The pixels of a report as they are shown, cut to the heart.
+
+    Attributes:
+        window: The part of the image that is kept.
+        close: The part to zoom on, inside it.
+        grey: uint8 (T, D, h, w), the scan.
+        outlines: For each frame and slice the paths of `OUTLINES`, in half pixels of the window.
+        pixel_mm: Height and width of a pixel.
+    """
+
+    window: Window
+    close: Window
+    grey: NDArray[np.uint8]
+    outlines: list[list[list[str]]]
+    pixel_mm: tuple[float, float]
+
+    @property
+    def close_ratio(self) -> float:
+        """Height of the part to zoom on over its width, in mm."""
+        return self.close.height * self.pixel_mm[0] / (self.close.width * self.pixel_mm[1])
+
+
+def make_pictures(report: StudyReport, pixels: ReportPixels) -> Pictures:
+    """Cut a scan to the heart and trace its labels; the frames of one file share their black and white."""
+    window, close = (heart_window(pixels.labels, pixels.spacing, margin) for margin in (MARGIN_MM, CLOSE_MARGIN_MM))
+    cut = pixels.image[:, :, window.rows, window.columns]
+    grey = np.empty(cut.shape, np.uint8)
+    for frames in files_of(report.frames).values():
+        low, high = grey_range(cut[frames[0] : frames[-1] + 1])
+        for frame in frames:
+            grey[frame] = to_grey(cut[frame], low, high)
+    labels = pixels.labels[:, :, window.rows, window.columns]
+    outlines = [[[outline(np.isin(plane, inside)) for _, inside, _ in OUTLINES] for plane in frame] for frame in labels]
+    return Pictures(window, close, grey, outlines, (pixels.spacing[1], pixels.spacing[2]))
+
+
+def files_of(frames: list[FrameRow]) -> dict[str, list[int]]:
+    """Which frames, by their place in the report, come from which file."""
+    files: dict[str, list[int]] = {}
+    for place, frame in enumerate(frames):
+        files.setdefault(frame.image, []).append(place)
+    return files
+
+
+def cine_of(frames: list[FrameRow]) -> list[int]:
+    """The frames, by their place in the report, that make up a cine: the longest run of at least three from one file; else none."""
+    longest = max(files_of(frames).values(), key=len)
+    return longest if len(longest) > 2 else []
+
+
+def viewer_data(report: StudyReport, pixels: ReportPixels, pictures: Pictures) -> dict[str, Any]:
+    """What `viewer.js` reads, as plain JSON types.
+
+    Args:
+        report: What the report says.
+        pixels: What its viewer shows.
+        pictures: The same, cut and traced.
+    """
+    window, close = pictures.window, pictures.close
+    top, left = close.rows.start - window.rows.start, close.columns.start - window.columns.start
+    return {
+        "slices": pixels.image.shape[1],
+        "basalFirst": pixels.basal_first,
+        "size": [window.width, window.height],
+        "close": [left, top, close.width, close.height],
+        "pixelMm": [pictures.pixel_mm[1], pictures.pixel_mm[0]],
+        "frames": [_frame(frame) for frame in report.frames],
+        "cine": cine_of(report.frames),
+        "colours": [colour for _, _, colour in OUTLINES],
+        "outlines": pictures.outlines,
+        "scan": [_sheet(scan_sheet(pictures.grey[:, place])) for place in range(pixels.image.shape[1])],
+        "maps": _maps(pixels, window),
+    }
+
+
+def _frame(frame: FrameRow) -> dict[str, Any]:
+    end_slices = {str(judged.slice - 1): [judged.verdict, judged.level, judged.probability, judged.reasons] for judged in frame.end_slices}
+    return {
+        "number": frame.frame,
+        "phase": frame.phase,
+        "ms": frame.time_ms,
+        "ml": [frame.lv_ml, frame.rv_ml, frame.myo_ml],
+        "endSlices": end_slices,
+    }
+
+
+def _maps(pixels: ReportPixels, window: Window) -> list[dict[str, Any]]:
+    maps = []
+    if pixels.entropy is not None:
+        share = pixels.entropy[:, :, window.rows, window.columns]
+        high = int(share.max()) or 1
+        sheets = [_coloured("entropy", share[:, place], 0, high) for place in range(share.shape[1])]
+        text = f"Entropy of the pooled probabilities, 0 to {high / 255 * _LN_4:.2f} nat (ln 4 = {_LN_4:.2f} is the most there can be)"
+        maps.append(_map("entropy", "Entropy", text, sheets, ("sure", "unsure"), ("0", f"{high / 255 * _LN_4:.2f} nat")))
+    for kind, symbol, values in (("sigma", "σ", pixels.sigma), ("omega", "Weight ω̄", pixels.omega)):
+        if values is None:
+            continue
+        cut = values[:, :, window.rows, window.columns]
+        low, high_value = float(cut.min()), float(cut.max())
+        what = "how decided it is (Eq. 3)" if kind == "sigma" else "how much it weighs (Eq. 3)"
+        ends = ("torn", "decided") if kind == "sigma" else ("little", "much")
+        for member in range(cut.shape[1]):
+            sheet = _coloured(kind, cut[:, member], low, high_value)
+            name = f"{symbol} of member {member + 1}"
+            text = f"{name}: {what}, the same for all slices; {low:.3f} to {high_value:.3f}"
+            maps.append(_map(kind, name, text, [sheet], ends, (f"{low:.3f}", f"{high_value:.3f}")))
+    return maps
+
+
+def _map(kind: str, name: str, text: str, sheets: list[dict[str, Any]], ends: tuple[str, str], limits: tuple[str, str]) -> dict[str, Any]:
+    shown = [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in colours(COLOURINGS[kind].palette)[::6].tolist()]
+    low, high = (f"{limit} ({end})" for limit, end in zip(limits, ends, strict=True))
+    return {"kind": kind, "name": name, "text": text, "sheets": sheets, "colours": shown, "low": low, "high": high}
+
+
+def _coloured(kind: str, frames: NDArray[Any], low: float, high: float) -> dict[str, Any]:
+    palette, opacity = COLOURINGS[kind]
+    levels = to_levels(frames, low, high)
+    return _sheet(map_sheet(levels, colours(palette), opacity(np.linspace(0, 1, len(colours(palette)))).tolist()))
+
+
+def _sheet(sheet: Sheet) -> dict[str, Any]:
+    return {"uri": sheet.uri, "across": sheet.across, "tile": sheet.tile, "pitch": sheet.pitch}
