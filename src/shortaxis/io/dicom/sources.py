@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from shortaxis.errors import InputError
 from shortaxis.io.dicom.reader import DicomSource
 from shortaxis.io.dicom.scanning import lenient_pydicom, scan_headers
+from shortaxis.io.dicom.values import many, number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _MR_IMAGE: Final = "1.2.840.10008.5.1.4.1.1.4"
 _MUST_STAND: Final = ("PatientID", "PatientName", "AccessionNumber", "StudyID", "ReferringPhysicianName")
 """Type 2 attributes of the patient and the study: they are written even where they are empty."""
+_NUMBERS: Final = frozenset({"DS", "IS"})
+"""Value representations of numbers in text."""
 _LAST_COPIED_GROUP: Final = 0x0040
 """Groups above hold overlays, functional groups and pixels: nothing of the patient and the study."""
 
@@ -119,7 +122,8 @@ def _copy(dataset: Dataset, tag: int, header: Dataset) -> None:
         if element.VR == "SQ":
             for item in element.value:
                 item.decode()
-        header[tag] = element
+        if element.VR not in _NUMBERS or None not in map(number, many(element.value)):
+            header[tag] = element
     except Exception:  # noqa: S110 (a damaged value may fail in any way)
         pass
 
