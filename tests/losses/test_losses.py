@@ -155,3 +155,15 @@ def test_member_loss_is_the_mean_over_members() -> None:
 def test_unknown_loss_is_refused_with_the_known_ones() -> None:
     with pytest.raises(InputError, match="'hinge'; known are equation-4, equation-4-as-published, dice-cross-entropy"):
         loss_named("hinge")
+
+
+@quick
+@given(batches(), st.sampled_from(sorted(LOSSES)), st.integers(2, 4))
+def test_slice_of_weight_w_counts_as_w_copies_of_it(batch, name: str, copies: int) -> None:
+    probabilities, labels = batch
+    loss = loss_named(name)
+    weight = torch.ones(len(labels), dtype=torch.float64)
+    weight[0] = copies
+    repeated = torch.cat([probabilities, probabilities[:1].expand(copies - 1, -1, -1, -1)])
+    found = loss(repeated, torch.cat([labels, labels[:1].expand(copies - 1, -1, -1)]), torch.ones(len(repeated), dtype=torch.float64))
+    torch.testing.assert_close(loss(probabilities, labels, weight), found)
