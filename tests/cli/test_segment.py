@@ -11,6 +11,8 @@ import pytest
 
 from shortaxis.ensemble.model_file import file_sha256
 
+FRAME_OUTPUTS = ["frame.indices.json", "frame.nii.gz", "frame.report.html", "frame.report.json", "segment.json", "summary.csv"]
+
 
 def below(folder):
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
@@ -19,7 +21,7 @@ def below(folder):
 def test_a_frame_gives_labels_of_its_own_name_on_its_own_grid(run, frame, tmp_path):
     result = run("segment", frame, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.stderr
-    assert below(tmp_path / "out") == ["frame.indices.json", "frame.nii.gz", "segment.json"]
+    assert below(tmp_path / "out") == FRAME_OUTPUTS
     image, labels = nib.load(frame), nib.load(tmp_path / "out" / "frame.nii.gz")
     assert labels.shape == image.shape
     assert labels.get_data_dtype() == np.uint8
@@ -34,10 +36,15 @@ def test_patients_of_an_acdc_folder_give_their_frames_and_nothing_else(run, acdc
         "patient101/indices.json",
         "patient101/patient101_frame01.nii.gz",
         "patient101/patient101_frame03.nii.gz",
+        "patient101/report.html",
+        "patient101/report.json",
         "patient102/indices.json",
         "patient102/patient102_frame01.nii.gz",
         "patient102/patient102_frame03.nii.gz",
+        "patient102/report.html",
+        "patient102/report.json",
         "segment.json",
+        "summary.csv",
     ]
     assert "patient101" in result.stdout
 
@@ -65,7 +72,7 @@ def test_labels_beside_images_are_no_inputs_of_a_plain_folder(run, acdc, tmp_pat
     for name in ("patient101_frame01.nii.gz", "patient101_frame01_gt.nii.gz"):
         shutil.copy(acdc / "patient101" / name, folder / name)
     assert run("segment", folder, "--out", tmp_path / "out").exit_code == 0
-    assert below(tmp_path / "out") == ["patient101_frame01.indices.json", "patient101_frame01.nii.gz", "segment.json"]
+    assert below(tmp_path / "out") == [name.replace("frame.", "patient101_frame01.") for name in FRAME_OUTPUTS]
 
 
 def test_indices_are_those_of_the_written_labels(run, acdc, tmp_path):
@@ -163,7 +170,7 @@ def test_a_patient_without_info_is_left_out_of_many(run, acdc, tmp_path):
 def test_segmenting_again_replaces_what_was_there(run, frame, tmp_path):
     for _ in range(2):
         assert run("segment", frame, "--out", tmp_path / "out").exit_code == 0
-    assert below(tmp_path / "out") == ["frame.indices.json", "frame.nii.gz", "segment.json"]
+    assert below(tmp_path / "out") == FRAME_OUTPUTS
 
 
 def test_the_number_of_threads_is_the_one_asked_for(run, frame, tmp_path, monkeypatch):

@@ -84,7 +84,8 @@ def test_labels_and_maps_of_a_study_lie_where_its_voxels_lie(run, study, tmp_pat
     assert result.exit_code == 0, result.stderr
     names = {path.name for path in (tmp_path / "out").iterdir()}
     maps = {f"heart.{kind}.nii.gz" for kind in ("probabilities", "sigma", "omega")}
-    assert names == {"heart.nii.gz", "heart.indices.json", "segment.json", *maps}
+    report = {"heart.report.json", "heart.report.html", "summary.csv"}
+    assert names == {"heart.nii.gz", "heart.indices.json", "segment.json", *maps, *report}
     source = read_dicom(study)
     labels, probabilities = (nib.load(tmp_path / "out" / name) for name in ("heart.nii.gz", "heart.probabilities.nii.gz"))
     theirs = SimpleITK.ReadImage(str(tmp_path / "out" / "heart.nii.gz"))

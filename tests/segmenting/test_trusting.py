@@ -96,7 +96,7 @@ def test_an_interval_ends_at_100_percent(model):
     assert findings.to_dict({}, opened.calibration)["indices"]["lv_ef"]["interval"] == [0, 100]
 
 
-def test_phases_that_had_to_be_found_leave_no_interval(model):
+def test_intervals_where_phases_had_to_be_found_say_so(model):
     calibrate(model)
     opened = open_model(model, "cpu")
     phantom = make_phantom(1, n_phases=6, n_slices=6)
@@ -104,8 +104,8 @@ def test_phases_that_had_to_be_found_leave_no_interval(model):
     findings = Findings("x")
     findings.add(replace(segment_judged(opened, unknown, lambda _: None).segmentation, labels=phantom.labels), "a.nii")
     row = findings.to_dict({}, opened.calibration)["indices"]["lv_edv"]
-    assert row["value"] is not None
-    assert "interval" not in row
+    assert row["interval"] == pytest.approx([row["value"] - 10, row["value"] + 10])
+    assert "found on the LV volume curve" in row["interval_note"]
 
 
 def test_an_unknown_index_has_no_interval(model):

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shortaxis.cli.console import FINDINGS, INPUT_ERROR, complain, print_json, progress, show
+from shortaxis.cli.console import FINDINGS, INPUT_ERROR, INTERNAL_ERROR, complain, progress, show
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from shortaxis.segmenting import Outcome
 
 SHOWN = {
     "lv_edv": ("LV EDV", "ml"),
@@ -24,15 +26,30 @@ SHOWN = {
 
 
 def segment(
+    context: typer.Context,
     inputs: Annotated[
         list[Path], typer.Argument(metavar="INPUT", help="NIfTI files (3D frames, 4D cines), DICOM studies, folders of them, ACDC folders.")
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for labels, indices.json and segment.json.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for labels, indices, reports, summary.csv and segment.json.")],
     model: Annotated[Path | None, typer.Option(metavar="FILE", help="Model file; by default the released model.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     ed: Annotated[int | None, typer.Option(help="End-diastolic frame of the given cine, counted from 1 as ACDC does; else found.")] = None,
     es: Annotated[int | None, typer.Option(help="End-systolic frame of the given cine, counted from 1; else found.")] = None,
     cine: Annotated[bool, typer.Option("--cine", help="Of ACDC patients, segment the 4D cine besides the frames.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Skip what an earlier run into DIR has finished, also one that was killed; try failures again.")
+    ] = False,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Write no report.html and no report.json.")] = False,
+    dicom_seg: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PHASES",
+            help="Of DICOM studies write DICOM-SEG into NAME.seg: ed-es or all. It is part of the patient's study and names the patient.",
+        ),
+    ] = None,
+    keep_identifiers: Annotated[
+        bool, typer.Option("--keep-identifiers", help="Name the patient of a DICOM study in the report, and paths in full.")
+    ] = False,
     save_probabilities: Annotated[bool, typer.Option("--save-probabilities", help="Write NAME.probabilities.nii.gz (float32).")] = False,
     save_uncertainty: Annotated[
         bool, typer.Option("--save-uncertainty", help="Write σ and ω̄ of each member: NAME.sigma.nii.gz, NAME.omega.nii.gz.")
@@ -42,33 +59,74 @@ def segment(
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; by default OMP_NUM_THREADS, or all cores.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print segment.json to stdout.")] = False,
 ) -> None:
-    """Segment images; labels keep the input's name and lie on its own grid.
+    """Segment images; labels keep the input's name and lie on its own grid. Beside them: indices and a report for each study.
 
     Of ACDC patients the frames are segmented, or the cine where ED and ES are no files of their own; [i]_gt[/] files never are.
-    An input that is unfit is left out and named at the end (exit code 1); if none is fit, the exit code is 2 and nothing is written.
+    A study that fails is left out and named at the end (exit code 1); if none succeeds, the exit code is 2 and nothing is written.
+    No output but a DICOM-SEG names the patient, unless --keep-identifiers is given.
 
     [dim]Examples:[/]
 
     shortaxis segment cine.nii.gz --ed 1 --es 12 --out labels
 
-    shortaxis segment acdc/testing --out predicted
+    shortaxis segment acdc/testing --out predicted --resume
 
-    shortaxis segment dicom/study --out labels
+    shortaxis segment dicom/study --out labels --dicom-seg ed-es
     """
     from shortaxis.labels import scheme_named
     from shortaxis.segmenting import Wishes, segment_inputs
 
-    wishes = Wishes(scheme_named(scheme), save_probabilities, save_uncertainty, not no_clean, ed, es)
+    wishes = Wishes(
+        scheme=scheme_named(scheme),
+        probabilities=save_probabilities,
+        uncertainty=save_uncertainty,
+        clean=not no_clean,
+        end_diastole=ed,
+        end_systole=es,
+        cine=cine,
+        report=not no_report,
+        dicom_seg=dicom_seg,
+        keep_identifiers=keep_identifiers,
+    )
     with progress("Segmenting") as report:
-        outcome = segment_inputs(inputs, out, model=model, device=device, threads=threads, cine=cine, wishes=wishes, on_progress=report)
+        outcome = segment_inputs(
+            inputs,
+            out,
+            model=model,
+            device=device,
+            threads=threads,
+            wishes=wishes,
+            resume=resume,
+            command=["shortaxis", "segment", *_options(context, keep_paths=keep_identifiers)],
+            raise_errors=context.find_root().params["debug"],
+            on_progress=report,
+        )
+    _conclude(outcome, out, json=json)
+
+
+def _options(context: typer.Context, *, keep_paths: bool) -> list[str]:
+    """The options as they were given, paths reduced to names unless these are kept."""
+    words: list[str] = []
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.param_type_name != "option" or source is None or source.name != "COMMANDLINE":
+            continue
+        value = context.params[parameter.name or ""]
+        shown = value.name if isinstance(value, Path) and not keep_paths else str(value)
+        words += [parameter.opts[0]] if value is True else [parameter.opts[0], shown]
+    return words
+
+
+def _conclude(outcome: Outcome, out: Path, *, json: bool) -> None:
     for failure in outcome.failures:
-        complain(failure)
-    if not outcome.manifest.get("segmented"):
-        raise typer.Exit(INPUT_ERROR)
+        complain(failure.message)
+    if outcome.manifest is None or not outcome.segmented + outcome.skipped:
+        raise typer.Exit(INTERNAL_ERROR if any(failure.internal for failure in outcome.failures) else INPUT_ERROR)
     if json:
-        print_json(outcome.manifest)
+        typer.echo(outcome.manifest.read_text(encoding="utf-8"), nl=False)
     else:
-        show(_table(outcome.manifest["studies"]), f"[dim]{_summary(outcome.manifest)}, labels and indices in {out}[/]")
+        parts = [_table(outcome.first)] if outcome.first else []
+        show(*parts, f"[dim]{_summary(outcome)}, all in {out}[/]")
     if outcome.failures:
         raise typer.Exit(FINDINGS)
 
@@ -81,17 +139,22 @@ def _table(studies: list[dict[str, Any]]) -> Table:
     table.add_column("Study", no_wrap=True)
     for heading, unit in SHOWN.values():
         table.add_column(f"{heading}\n[dim]{unit}[/]", justify="right")
+    table.add_column("Flags\n ", justify="right")
+    table.add_column("Slices\n[dim]to check[/]", justify="right")
     for study in studies:
-        if "error" not in study:
-            values = (study["values"].get(name) for name in SHOWN)
-            table.add_row(study["study"], *("−" if value is None else f"{value:.0f}" for value in values))
+        values = (study["values"].get(name) for name in SHOWN)
+        to_check = "−" if study["to_check"] is None else str(len(study["to_check"]))
+        table.add_row(study["study"], *("−" if value is None else f"{value:.0f}" for value in values), str(len(study["flags"])), to_check)
     return table
 
 
-def _summary(manifest: dict[str, Any]) -> str:
-    images = _count(sum(len(study.get("images", ())) for study in manifest["studies"]), "image", "images")
-    failed = f", {manifest['failed']} left out" if manifest["failed"] else ""
-    return f"{_count(manifest['segmented'], 'study', 'studies')}, {images} in {manifest['seconds']:.1f} s{failed}"
+def _summary(outcome: Outcome) -> str:
+    studies, images = _count(outcome.segmented, "study", "studies"), _count(outcome.images, "image", "images")
+    more = outcome.segmented - len(outcome.first)
+    shown = f", {more} more in summary.csv" if more else ""
+    skipped = f", {outcome.skipped} skipped that were done before" if outcome.skipped else ""
+    failed = f", {len(outcome.failures)} left out" if outcome.failures else ""
+    return f"{studies}, {images} in {outcome.seconds:.1f} s{shown}{skipped}{failed}"
 
 
 def _count(number: int, one: str, many: str) -> str:

@@ -138,6 +138,26 @@ class WallSegment(_Part, frozen=True):
     thickening_percent: float | None
 
 
+class RepairRow(_Part, frozen=True):
+    """A place that contradicted its neighbours in time and was decided anew.
+
+    Attributes:
+        image: File name of the image that it is in.
+        frame: Number of the frame in that image, counted from 1.
+        slice: Number of the slice, counted from 1.
+        structure: What was amiss there.
+        before_mm2: Its area in mm² as the networks had it.
+        after_mm2: Its area as it is now.
+    """
+
+    image: str
+    frame: Counted
+    slice: Counted
+    structure: Literal["RV", "MYO", "LV"]
+    before_mm2: float
+    after_mm2: float
+
+
 class ImageFacts(_Part, frozen=True):
     """One image as it was read.
 
@@ -188,7 +208,7 @@ class Provenance(_Part, frozen=True):
     Attributes:
         shortaxis_version: Version of this package.
         date: When, ISO 8601 in UTC.
-        command: The command line, or None when it was called from Python.
+        command: The command line for this study, paths reduced to names unless identifiers are kept; None when it was called from Python.
         model: Name of the model.
         model_sha256: Of the model file.
         calibrated: Whether the model had a calibration: without it there are no verdicts and no intervals.
@@ -223,6 +243,7 @@ class StudyReport(_Part, frozen=True):
         frames: One row a frame, in the order of the images.
         flags: What a reader should know, the gravest first.
         provenance: How it came about.
+        repairs: Places of a cine that were decided anew for the sake of consistency in time.
     """
 
     schema_version: int
@@ -236,6 +257,7 @@ class StudyReport(_Part, frozen=True):
     frames: list[FrameRow]
     flags: list[Flag]
     provenance: Provenance
+    repairs: list[RepairRow] = []
 
 
 @dataclass(frozen=True, eq=False)

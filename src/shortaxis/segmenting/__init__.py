@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shortaxis.segmenting.plan import PlannedImage, PlannedStudy, plan_studies, refuse_collisions
-from shortaxis.segmenting.run import Outcome, segment_inputs
+from shortaxis.segmenting.run import Failure, Outcome, segment_inputs
 from shortaxis.segmenting.wishes import Wishes
 
-__all__ = ["Outcome", "PlannedImage", "PlannedStudy", "Wishes", "plan_studies", "refuse_collisions", "segment_inputs"]
+__all__ = ["Failure", "Outcome", "PlannedImage", "PlannedStudy", "Wishes", "plan_studies", "refuse_collisions", "segment_inputs"]

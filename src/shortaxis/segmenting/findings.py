@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from shortaxis import __version__
 from shortaxis.indices import Index, indices, structure_volumes, ventricular_indices
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION: Final = 1
 """Version of `indices.json`; it rises when a reader of the old one would break."""
+
+FOUND_PHASES: Final = (
+    "learnt from patients whose ED and ES frames were known; here they were found on the LV volume curve, which may be off by a frame"
+)
+"""What is said of an interval of a cine whose ED and ES nobody named."""
 
 _DIGITS: Final = 4
 _PHASES: Final = ("ED", "ES")
@@ -46,6 +51,7 @@ class Findings:
         self._body: tuple[float | None, float | None] = (None, None)
         self._of_cine: dict[str, Index] | None = None
         self._phases_found = False
+        self._in_cine: list[bool] = []
 
     def add(self, segmentation: Segmentation, image: str, first_frame: int = 1, verdicts: Sequence[list[dict[str, Any]]] = ()) -> None:
         """Take the volumes of an image, and what is needed for the indices.
@@ -67,6 +73,7 @@ class Findings:
             phase = named.get(index)
             millilitres = {f"{part.name.lower()}_ml": round(float(volumes[part]), _DIGITS) for part in FOREGROUND}
             row = {"image": image, "frame": first_frame + index, "phase": phase, **millilitres}
+            self._in_cine.append(study.n_phases > 1)
             self.frames.append(row | ({"end_slices": verdicts[index]} if verdicts else {}))
             if phase is not None and study.n_phases == 1:
                 self._labels[phase] = (segmentation.labels[index], study.spacing)
@@ -76,41 +83,68 @@ class Findings:
 
         Those that need a phase which is not known have a reason instead of a value.
         """
-        if self._of_cine is not None and len(self._labels) < len(_PHASES):
+        if self._of_cine is not None and self.rest_on_cine:
             return self._of_cine
         unknown = (None, _ANY_SPACING)
         (end_diastole, spacing_ed), (end_systole, spacing_es) = (self._labels.get(phase, unknown) for phase in _PHASES)
         return ventricular_indices(end_diastole, end_systole, spacing_ed, spacing_es, height_cm=self._body[0], weight_kg=self._body[1])
 
-    def _rests_on_found_phases(self) -> bool:
-        return self._phases_found and len(self._labels) < len(_PHASES)
+    @property
+    def rest_on_cine(self) -> bool:
+        """Whether the indices rest on a cine, and not on ED and ES frames of their own."""
+        return self._of_cine is not None and len(self._labels) < len(_PHASES)
+
+    @property
+    def decisive(self) -> list[bool]:
+        """For each frame whether it is of an image that the indices rest on."""
+        return [in_cine == self.rest_on_cine for in_cine in self._in_cine]
+
+    @property
+    def phases(self) -> Literal["named", "found", "unknown"]:
+        """How ED and ES came about."""
+        found = self.indices()
+        if found["lv_edv"].value is None or found["lv_esv"].value is None:
+            return "unknown"
+        return "found" if self.rest_on_cine and self._phases_found else "named"
+
+    def decisive_frames(self) -> dict[str, dict[str, Any]]:
+        """The rows of the frames that the indices rest on, ED first, by `ED` and `ES`; without those that are not known."""
+        named = {row["phase"]: row for row, decisive in zip(self.frames, self.decisive, strict=True) if decisive}
+        return {phase: named[phase] for phase in _PHASES if phase in named}
+
+    def index_rows(self, calibration: Calibration | None) -> dict[str, dict[str, Any]]:
+        """The indices in plain JSON types, with their intervals where there are any.
+
+        Args:
+            calibration: Gives the intervals. They were learnt where ED and ES were known; where these had to be found on the volume curve,
+                a note says so.
+        """
+        rows = {name: asdict(index) for name, index in self.indices().items()}
+        for row in rows.values():
+            del row["name"]
+            row["value"] = None if row["value"] is None else round(row["value"], _DIGITS)
+        note = {"interval_note": FOUND_PHASES} if self.phases == "found" else {}
+        half_widths, level = ({}, None) if calibration is None else (calibration.half_widths, calibration.level)
+        for name, half_width in half_widths.items():
+            value = rows[name]["value"]
+            if value is not None:
+                interval = [round(end, _DIGITS) for end in _bounded(value - half_width, value + half_width, rows[name]["unit"])]
+                rows[name] |= {"interval": interval, "interval_level": level, **note}
+        return rows
 
     def to_dict(self, model: dict[str, str], calibration: Calibration | None = None) -> dict[str, Any]:
         """JSON-able form.
 
         Args:
             model: What is to be known of the model, such as its name and SHA-256.
-            calibration: Gives the indices their intervals. They were learnt where ED and ES were known, so indices whose phases had to be
-                found on the volume curve have none.
+            calibration: As `index_rows`.
         """
-        rows = {name: asdict(index) for name, index in self.indices().items()}
-        for row in rows.values():
-            del row["name"]
-            row["value"] = None if row["value"] is None else round(row["value"], _DIGITS)
-        half_widths, level = (
-            ({}, None) if calibration is None or self._rests_on_found_phases() else (calibration.half_widths, calibration.level)
-        )
-        for name, half_width in half_widths.items():
-            value = rows[name]["value"]
-            if value is not None:
-                interval = [round(end, _DIGITS) for end in _bounded(value - half_width, value + half_width, rows[name]["unit"])]
-                rows[name] |= {"interval": interval, "interval_level": level}
         return {
             "schema_version": SCHEMA_VERSION,
             "shortaxis_version": __version__,
             "study": self.name,
             "model": model,
-            "indices": rows,
+            "indices": self.index_rows(calibration),
             "frames": self.frames,
         }
 

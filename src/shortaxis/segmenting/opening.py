@@ -19,11 +19,13 @@ class OpenModel(NamedTuple):
         model: The model.
         provenance: Its `name` and `sha256`, and a `notice` where a reader of any result must be told something of it.
         calibration: What was learnt of it on held-out patients, or None where that was not done.
+        calibration_sha256: Of the calibration's file, or None.
     """
 
     model: Model
     provenance: dict[str, str]
     calibration: Calibration | None
+    calibration_sha256: str | None = None
 
 
 def open_model(path: Path | str | None = None, device: str = "auto", threads: int | None = None) -> OpenModel:
@@ -59,4 +61,4 @@ def open_model(path: Path | str | None = None, device: str = "auto", threads: in
     if calibration is not None and calibration.model_sha256 != provenance["sha256"]:
         msg = f"{beside} was made for another model file; make it again with `shortaxis calibrate`, or remove it"
         raise InputError(msg)
-    return OpenModel(model, provenance, calibration)
+    return OpenModel(model, provenance, calibration, None if calibration is None else file_sha256(beside))

@@ -2,18 +2,24 @@
 
 An input is one of these:
 
-* a file: a 3D frame or a 4D cine; labels go to `NAME.nii.gz`, indices to `NAME.indices.json`;
+* a file: a 3D frame or a 4D cine; labels go to `NAME.nii.gz`, indices to `NAME.indices.json`, the report to `NAME.report.json` and
+  `NAME.report.html`;
 * a folder of NIfTI files: every one that lies in the folder itself, except labels (`_gt`);
 * a folder with the DICOM files of a study, in any nesting, or a folder of such folders; or one multi-frame DICOM file: labels go to
-  `NAME.nii.gz`, where NAME is the folder's or the file's, indices to `NAME.indices.json`;
-* an ACDC patient folder, or a folder of them: labels go to `PATIENT/PATIENT_frame01.nii.gz`, indices to `PATIENT/indices.json`. The cine is
-  taken when it is asked for, or when the ED and ES frames are not both there as files of their own.
+  `NAME.nii.gz`, where NAME is the folder's or the file's, and the rest beside it as above; a DICOM-SEG, where asked for, to the folder
+  `NAME.seg`;
+* an ACDC patient folder, or a folder of them: labels go to `PATIENT/PATIENT_frame01.nii.gz`, indices and report to `PATIENT/indices.json`,
+  `PATIENT/report.json` and `PATIENT/report.html`. The cine is taken when it is asked for, or when the ED and ES frames are not both there
+  as files of their own.
+
+Nothing takes longer than in proportion to the number of studies: a cohort may have 100,000.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -28,7 +34,10 @@ if TYPE_CHECKING:
     from shortaxis.datasets.acdc import AcdcImage
 
 MANIFEST: Final = "segment.json"
+JOURNAL: Final = "segment.jsonl"
+SUMMARY: Final = "summary.csv"
 MAPS: Final = ("probabilities", "sigma", "omega")
+REPORTS: Final = ("json", "html")
 _NIFTI: Final = re.compile(r"(?P<stem>.+?)(?P<ending>\.nii|\.nii\.gz|\.hdr|\.img|\.img\.gz)", re.IGNORECASE)
 _IN_FOLDER: Final = (".nii", ".nii.gz")
 _DICOM_ENDING: Final = re.compile(r"\.(dcm|dicom|ima)$", re.IGNORECASE)
@@ -43,15 +52,22 @@ class PlannedImage:
         path: The image; of a DICOM study the folder.
         labels: Where its labels go, relative to the output folder.
         acdc: What ACDC says of it, or None for a plain file.
+        dicom: Whether it is a DICOM study.
     """
 
     path: Path
     labels: Path
     acdc: AcdcImage | None = None
+    dicom: bool = False
 
     def map_path(self, kind: str) -> Path:
         """Where a map of `MAPS` goes, relative to the output folder."""
         return self.labels.with_name(f"{stem_of(self.labels)}.{kind}.nii.gz")
+
+    @property
+    def dicom_seg(self) -> Path:
+        """The folder where its DICOM-SEG goes, relative to the output folder."""
+        return self.labels.with_name(f"{stem_of(self.labels)}.seg")
 
 
 @dataclass(frozen=True)
@@ -71,6 +87,10 @@ class PlannedStudy:
     images: tuple[PlannedImage, ...] = ()
     indices: Path = Path()
     problem: InputError | None = None
+
+    def report(self, ending: str) -> Path:
+        """Where its report goes, relative to the output folder, such as `NAME.report.html` for the ending `html`."""
+        return self.indices.with_name(self.indices.name.replace("indices.json", f"report.{ending}"))
 
 
 def plan_studies(inputs: Sequence[Path | str], *, cine: bool = False) -> list[PlannedStudy]:
@@ -98,7 +118,7 @@ def refuse_collisions(studies: Sequence[PlannedStudy], out: Path) -> None:
     Raises:
         InputError: Names the two inputs, or the input.
     """
-    owners: dict[Path, Path] = {out / MANIFEST: Path(MANIFEST)}
+    owners: dict[Path, Path] = {out / name: Path(name) for name in (MANIFEST, JOURNAL, SUMMARY)}
     inputs = {identity: image.path for study in studies for image in study.images if (identity := _identity(image.path))}
     for study in studies:
         for source, output in _outputs(study):
@@ -129,8 +149,12 @@ def _outputs(study: PlannedStudy) -> Iterator[tuple[Path, Path]]:
         yield image.path, image.labels
         for kind in MAPS:
             yield image.path, image.map_path(kind)
+        if image.dicom:
+            yield image.path, image.dicom_seg
     if study.images:
         yield study.source, study.indices
+        for ending in REPORTS:
+            yield study.source, study.report(ending)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -176,12 +200,13 @@ def _dicom_folders(source: Path) -> list[PlannedStudy]:
     except InputError as error:
         return [PlannedStudy(source.name, source, problem=error)]
     names = [folder.resolve().name for folder in folders]
+    count = Counter(names)
     full = ["_".join(folder.relative_to(source).parts) for folder in folders]
-    return [_dicom(folder, name if names.count(name) == 1 else longer) for folder, name, longer in zip(folders, names, full, strict=True)]
+    return [_dicom(folder, name if count[name] == 1 else longer) for folder, name, longer in zip(folders, names, full, strict=True)]
 
 
 def _dicom(path: Path, name: str) -> PlannedStudy:
-    return PlannedStudy(name, path, (PlannedImage(path, Path(f"{name}.nii.gz")),), Path(f"{name}.indices.json"))
+    return PlannedStudy(name, path, (PlannedImage(path, Path(f"{name}.nii.gz"), dicom=True),), Path(f"{name}.indices.json"))
 
 
 def _plain(path: Path) -> PlannedStudy:
@@ -203,13 +228,14 @@ def _is_patient(folder: Path) -> bool:
 
 def _patient(folder: Path, cine: bool) -> PlannedStudy:
     name = folder.absolute().name
+    indices = Path(name) / "indices.json"
     try:
         read_patient(folder)
         images = _chosen(folder, list_images(folder), cine)
     except InputError as error:
-        return PlannedStudy(name, folder, problem=error)
+        return PlannedStudy(name, folder, indices=indices, problem=error)
     planned = tuple(PlannedImage(image.path, Path(name) / image.path.name, image) for image in images)
-    return PlannedStudy(name, folder, planned, Path(name) / "indices.json")
+    return PlannedStudy(name, folder, planned, indices)
 
 
 def _chosen(folder: Path, images: list[AcdcImage], cine: bool) -> list[AcdcImage]:

@@ -3,36 +3,50 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+import warnings
+from collections import Counter
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from shortaxis import __version__
-from shortaxis.datasets.acdc import read_image
-from shortaxis.errors import InputError
-from shortaxis.io import read, refuse_constant, write_like
-from shortaxis.io.atomic import write_json
-from shortaxis.io.nifti_maps import write_maps
+from shortaxis.errors import DataWarning, InputError
 from shortaxis.io.staging import staged
-from shortaxis.segmenting.findings import Findings
-from shortaxis.segmenting.opening import OpenModel, open_model
-from shortaxis.segmenting.plan import MANIFEST, PlannedImage, PlannedStudy, plan_studies, refuse_collisions
-from shortaxis.segmenting.trusting import Judged, segment_judged
+from shortaxis.segmenting.folder import working_in
+from shortaxis.segmenting.inputs import state_of
+from shortaxis.segmenting.journal import DONE, FAILED, Journal
+from shortaxis.segmenting.naming import shown_message, shown_path
+from shortaxis.segmenting.opening import open_model
+from shortaxis.segmenting.plan import JOURNAL, MANIFEST, SUMMARY, PlannedStudy, plan_studies, refuse_collisions
+from shortaxis.segmenting.single import Task, UnfitError, outputs_of, segment_study
+from shortaxis.segmenting.summary import write_summary
 from shortaxis.segmenting.wishes import Wishes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from shortaxis.study import Segmentation, Study
-
     OnProgress = Callable[[float, int, str], None]
 
 SCHEMA_VERSION: Final = 1
 """Version of `segment.json`; it rises when a reader of the old one would break."""
+
+MOST_SHOWN: Final = 100
+"""Studies whose indices an outcome holds, to be shown; all stand in the table."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A study that could not be segmented.
+
+    Attributes:
+        message: What is wrong, in one sentence.
+        internal: Whether it is the program that failed, and not the input that is unfit.
+    """
+
+    message: str
+    internal: bool = False
 
 
 @dataclass
@@ -40,12 +54,22 @@ class Outcome:
     """How a run ended.
 
     Attributes:
-        manifest: What `segment.json` holds.
-        failures: The error of each study that could not be segmented.
+        segmented: Number of studies that were segmented now.
+        skipped: Number of studies that an earlier run had segmented, whose inputs have not changed.
+        images: Number of images that were segmented now.
+        seconds: Wall time.
+        manifest: `segment.json`, or None where no study could be segmented and nothing was written.
+        first: The rows of the first studies that were segmented now, at most `MOST_SHOWN`.
+        failures: The studies that could not be segmented.
     """
 
-    manifest: dict[str, Any]
-    failures: list[InputError] = field(default_factory=list)
+    segmented: int = 0
+    skipped: int = 0
+    images: int = 0
+    seconds: float = 0.0
+    manifest: Path | None = None
+    first: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
 
 
 def segment_inputs(
@@ -55,11 +79,13 @@ def segment_inputs(
     model: Path | str | None = None,
     device: str = "auto",
     threads: int | None = None,
-    cine: bool = False,
     wishes: Wishes | None = None,
+    resume: bool = False,
+    command: Sequence[str] | None = None,
+    raise_errors: bool = False,
     on_progress: OnProgress = lambda _done, _total, _name: None,
 ) -> Outcome:
-    """Segment files and folders, and write labels, indices and a manifest of the run: what `shortaxis segment` does.
+    """Segment files and folders, and write labels, indices, reports and a manifest of the run: what `shortaxis segment` does.
 
     Args:
         inputs: Files and folders; see `shortaxis.segmenting.plan`.
@@ -67,169 +93,157 @@ def segment_inputs(
         model: A model file; None is the released model.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         threads: CPU threads; None leaves it to torch (`OMP_NUM_THREADS`, or all cores).
-        cine: Segment the cines of ACDC patients besides the frames.
         wishes: What to write.
+        resume: Skip what an earlier run into `out` has segmented, with the same model and wishes, from inputs that have not changed.
+        command: Words of the command line without the inputs, to be told in the reports; the first two are the program and the command.
+        raise_errors: Let an error that is a fault of the program through, and do not go on with the other studies.
         on_progress: Called with the number of images done, in fractions, the number of all, and the name of the study at work.
 
     Returns:
         The outcome. When no study could be segmented nothing is written.
 
     Raises:
-        InputError: Two outputs, or an output and an input, are one file; the model or the device is unfit; or `out` cannot be written
-            (studies that were finished before stay).
+        InputError: Two outputs, or an output and an input, are one file; the model or the device is unfit; another run is at work in `out`;
+            the run to resume had another model or other wishes; or `out` cannot be written (studies that were finished before stay).
     """
     out, wishes = Path(out), wishes or Wishes()
-    studies = plan_studies(inputs, cine=cine)
+    studies = plan_studies(inputs, cine=wishes.cine)
     wishes.refuse_misuse(studies)
     refuse_collisions(studies, out)
-    problems = [study.problem for study in studies if study.problem is not None]
-    if len(problems) == len(studies):
-        return Outcome({}, problems)
-    opened = open_model(model, device, threads)
+    if all(study.problem is not None for study in studies):
+        return Outcome(failures=[Failure(str(study.problem)) for study in studies])
+    task = Task(open_model(model, device, threads), wishes, command)
     total = sum(len(study.images) for study in studies)
-    return segment_studies(studies, out, opened, wishes=wishes, on_progress=lambda done, name: on_progress(done, total, name))
+    return segment_studies(
+        studies, out, task, resume=resume, raise_errors=raise_errors, on_progress=lambda done, name: on_progress(done, total, name)
+    )
 
 
 def segment_studies(
     studies: Sequence[PlannedStudy],
     out: Path,
-    opened: OpenModel,
+    task: Task,
     *,
-    wishes: Wishes,
+    resume: bool = False,
+    raise_errors: bool = False,
     on_progress: Callable[[float, str], None],
 ) -> Outcome:
-    """Segment every planned study that is fit, and write what was found with a manifest of the run.
+    """Segment every planned study that is fit, and write what was found with a manifest and a table of the run.
 
     Args:
         studies: What `plan_studies` found; see `refuse_collisions`.
         out: The output folder.
-        opened: The model.
-        wishes: What to write.
+        task: The model and the wishes.
+        resume: As `segment_inputs`.
+        raise_errors: As `segment_inputs`.
         on_progress: Called with the number of images done, in fractions, and the name of the study at work.
 
     Returns:
         The outcome. When no study was segmented nothing is written.
 
     Raises:
-        InputError: `out` cannot be written; studies that were finished before stay.
+        InputError: As `segment_inputs`; studies that were finished before stay, and a run with `resume` goes on from them.
     """
     begun = time.perf_counter()
-    rows: list[dict[str, Any]] = []
-    failures: list[InputError] = []
-    done = 0
-    for study in studies:
-        since = time.perf_counter()
-        row: dict[str, Any] = {"study": study.name, "source": str(study.source)}
+    outcome = Outcome()
+    with working_in(out):
+        if not resume and (out / JOURNAL).exists():
+            warnings.warn(f"{out}: holds what an interrupted run had done; it starts anew without --resume", DataWarning, stacklevel=2)
+        journal = Journal(out, _head(task), resume=resume)
+        try:
+            done = 0
+            for study in studies:
+                if _is_finished(study, out, journal):
+                    outcome.skipped += 1
+                else:
+                    share_done = partial(_report_share, on_progress, done, study.name)
+                    share_done(0.0)
+                    journal.append(_attempt(study, out, task, outcome, share_done, raise_errors))
+                done += len(study.images)
+            outcome.seconds = round(time.perf_counter() - begun, 3)
+            if journal.is_open:
+                _conclude(journal, outcome, task)
+        finally:
+            journal.close()
+    return outcome
 
-        def on_share(share: float, before: int = done, name: str = study.name) -> None:
-            on_progress(before + share, name)
 
-        problem = study.problem
-        if problem is None:
-            try:
-                with staged(out) as stage:
-                    row |= _segment_study(study, stage, opened, wishes, on_share)
-            except _UnfitError as unfit:
-                problem = unfit.reason
-        if problem is not None:
-            row["error"] = str(problem)
-            failures.append(problem)
-        rows.append(row | {"seconds": round(time.perf_counter() - since, 3)})
-        done += len(study.images)
-    manifest = {
+def _report_share(on_progress: Callable[[float, str], None], before: int, name: str, share: float) -> None:
+    on_progress(before + share, name)
+
+
+def _head(task: Task) -> dict[str, Any]:
+    """What is true of all studies of a run; a run that resumes must have the same model and options."""
+    opened = task.opened
+    return {
         "schema_version": SCHEMA_VERSION,
         "shortaxis_version": __version__,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "model": opened.provenance,
+        "model": {**opened.provenance, "calibration_sha256": opened.calibration_sha256},
         "device": str(opened.model.device),
-        "label_scheme": {part.name: value for part, value in wishes.scheme.values.items()},
-        "seconds": round(time.perf_counter() - begun, 3),
-        "segmented": len(rows) - len(failures),
-        "failed": len(failures),
-        "studies": rows,
+        "label_scheme": {part.name: value for part, value in task.wishes.scheme.values.items()},
+        "options": task.wishes.beyond_defaults(),
     }
-    if len(failures) < len(rows):
-        write_json(out / MANIFEST, manifest)
-    return Outcome(manifest, failures)
 
 
-class _UnfitError(Exception):
-    """The study at hand is unfit, which does not hinder the others; an output that cannot be written hinders them all."""
+def _is_finished(study: PlannedStudy, out: Path, journal: Journal) -> bool:
+    """Whether an earlier run has segmented a study, from inputs that have not changed, and its outputs are still there."""
+    row = journal.finished(study.indices.as_posix())
+    if row is None or study.problem is not None:
+        return False
+    try:
+        return bool(row["state"] == state_of(study)) and all((out / path).is_file() for path in outputs_of(row))
+    except OSError:
+        return False
 
-    def __init__(self, reason: InputError) -> None:
-        super().__init__(str(reason))
-        self.reason = reason
 
-
-def _segment_study(
-    planned: PlannedStudy,
-    stage: Path,
-    opened: OpenModel,
-    wishes: Wishes,
-    on_share: Callable[[float], None],
+def _attempt(
+    study: PlannedStudy, out: Path, task: Task, outcome: Outcome, on_share: Callable[[float], None], raise_errors: bool
 ) -> dict[str, Any]:
-    findings = Findings(planned.name)
-    images: list[dict[str, Any]] = []
-    for index, image in enumerate(planned.images):
-
-        def on_part(share: float, before: int = index) -> None:
-            on_share(before + share)
-
-        try:
-            judged = _segment_image(image, opened, wishes, on_part)
-            findings.add(judged.segmentation, image.path.name, (image.acdc.frame if image.acdc else None) or 1, judged.verdicts)
-        except InputError as error:
-            raise _UnfitError(error) from error
-        written = _write(judged.segmentation, image, stage, wishes)
-        images.append({"input": str(image.path), "frames": judged.segmentation.study.n_phases, **written})
-    # The intervals were learnt on cleaned labels.
-    content = findings.to_dict(opened.provenance, opened.calibration if wishes.clean else None)
-    write_json(stage / planned.indices, content)
-    values = {name: index["value"] for name, index in content["indices"].items() if index["value"] is not None}
-    return {"images": images, "indices": planned.indices.as_posix(), "values": values}
-
-
-def _segment_image(image: PlannedImage, opened: OpenModel, wishes: Wishes, on_share: Callable[[float], None]) -> Judged:
-    study = read_image(image.acdc) if image.acdc is not None else _read_plain(image.path, wishes)
-    refuse_constant(study, image.path)
-    return segment_judged(
-        opened,
-        study,
-        lambda phase: on_share((phase + 1) / study.n_phases),
-        keep_probabilities=wishes.probabilities,
-        keep_uncertainty=wishes.uncertainty,
-        clean=wishes.clean,
-    )
+    """Segment a study and count it; whatever goes wrong with it is recorded and does not hinder the others."""
+    since = time.perf_counter()
+    keep = task.wishes.keep_identifiers
+    row: dict[str, Any] = {"study": study.name, "source": shown_path(study.source, keep=keep), "status": DONE}
+    failure = None if study.problem is None else Failure(str(study.problem))
+    try:
+        if failure is None:
+            with staged(out) as stage:
+                row |= segment_study(study, stage, task, on_share)
+            _remove_outdated(out, row)
+    except UnfitError as unfit:
+        failure = Failure(str(unfit.reason))
+    except InputError:  # an output cannot be written, which hinders all
+        raise
+    except Exception as error:
+        if raise_errors:
+            raise
+        # What an error of a library says may be a value of a header: it is told nowhere but under --debug.
+        message = f"{study.source}: internal error ({type(error).__name__}); segment it alone with --debug and send all that it prints"
+        failure = Failure(message, internal=True)
+    if failure is None:
+        outcome.segmented += 1
+        outcome.images += len(study.images)
+        outcome.first += [row] * (len(outcome.first) < MOST_SHOWN)
+    else:
+        outcome.failures.append(failure)
+        named = {"indices": study.indices.as_posix()} if study.indices.name else {}
+        row |= {"status": FAILED, **named, "error": shown_message(failure.message, study, keep=keep)}
+    row["seconds"] = round(time.perf_counter() - since, 3)
+    return row
 
 
-def _read_plain(path: Path, wishes: Wishes) -> Study:
-    study = read(path)
-    for option, frame in (("--ed", wishes.end_diastole), ("--es", wishes.end_systole)):
-        if frame is not None and frame > study.n_phases:
-            msg = f"{option} {frame}: {path} has {study.n_phases} frames, counted from 1; give one of them"
-            raise InputError(msg)
-    end_diastole, end_systole = (None if frame is None else frame - 1 for frame in (wishes.end_diastole, wishes.end_systole))
-    return replace(study, end_diastole=end_diastole, end_systole=end_systole)
+def _remove_outdated(out: Path, row: dict[str, Any]) -> None:
+    """Remove the phases that an earlier DICOM-SEG of a study held and this one does not."""
+    for image in row["images"]:
+        written = {out / path for path in image.get("dicom_seg", ())}
+        for folder in {path.parent for path in written}:
+            for path in set(folder.glob("phase*.dcm")) - written:
+                path.unlink()
 
 
-def _write(segmentation: Segmentation, image: PlannedImage, stage: Path, wishes: Wishes) -> dict[str, str]:
-    """Write labels and maps; give their paths relative to the output folder by kind."""
-    study = segmentation.study
-    write_like(wishes.scheme.from_canonical(segmentation.labels), study, stage / image.labels)
-    written = {"labels": image.labels.as_posix()}
-    maps = {
-        "probabilities": segmentation.probabilities,
-        "sigma": _with_slices(segmentation.sigma),
-        "omega": _with_slices(segmentation.omega),
-    }
-    for kind, values in maps.items():
-        if values is not None:
-            path = image.map_path(kind)
-            write_maps(values, study, stage / path)
-            written[kind] = path.as_posix()
-    return written
-
-
-def _with_slices(values: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
-    """Bring maps (T, N, H, W) that hold for all slices to (T, N, 1, H, W); those with one map a slice stay as they are."""
-    return values[:, :, None] if values is not None and values.ndim == 4 else values
+def _conclude(journal: Journal, outcome: Outcome, task: Task) -> None:
+    """Write the table and the manifest."""
+    write_summary(journal.out / SUMMARY, journal.rows(), task.opened.provenance["sha256"])
+    status = Counter(row["status"] for row in journal.rows())
+    journal.fold({"seconds": outcome.seconds, "segmented": status[DONE], "failed": status[FAILED], "skipped": outcome.skipped})
+    outcome.manifest = journal.out / MANIFEST

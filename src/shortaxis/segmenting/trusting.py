@@ -1,41 +1,51 @@
-"""Segmenting a study and judging the end slices of each frame on the way."""
+"""Segmenting a study, judging the end slices of each frame and keeping the entropy on the way."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from shortaxis.quality import judge_end_slices, slice_features
+import numpy as np
+
+from shortaxis.quality import entropy, judge_end_slices, slice_features
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
     from shortaxis.inference import FramePrediction
     from shortaxis.segmenting.opening import OpenModel
     from shortaxis.study import Segmentation, Study
 
-_DIGITS = 3
+_DIGITS: Final = 3
+_BRIGHTEST: Final = 255
 
 
 class Judged(NamedTuple):
-    """A segmentation with what is thought of its end slices.
+    """A segmentation with what is thought of it.
 
     Attributes:
         segmentation: The segmentation.
         verdicts: For each frame one row an end slice, ready for JSON, slices counted from 1; empty where the model has no calibration.
+        entropy: uint8 (T, D, H, W), entropy of the pooled probabilities, 0 to 255 for 0 to ln 4; None where it was not kept.
     """
 
     segmentation: Segmentation
     verdicts: list[list[dict[str, Any]]]
+    entropy: NDArray[np.uint8] | None = None
 
 
-def segment_judged(opened: OpenModel, study: Study, on_phase: Callable[[int], None], **options: bool) -> Judged:
+def segment_judged(
+    opened: OpenModel, study: Study, on_phase: Callable[[int], None], *, keep_entropy: bool = False, **options: bool
+) -> Judged:
     """Segment a study; where the model is calibrated, judge the first two and the last two slices of every frame.
 
     Args:
         opened: The model.
         study: The study.
         on_phase: Called with the index of each phase when it is done.
+        keep_entropy: Keep the entropy, one byte a voxel.
         **options: Of `Model.segment`.
 
     Raises:
@@ -44,14 +54,17 @@ def segment_judged(opened: OpenModel, study: Study, on_phase: Callable[[int], No
     plane = (study.pixels.shape[2], study.pixels.shape[3]), (study.spacing[1], study.spacing[2])
     pixel_mm = opened.model.grid.pixel_mm(*plane)
     verdicts: list[list[dict[str, Any]]] = []
+    unsure = np.empty(study.pixels.shape, np.uint8) if keep_entropy else None
 
     def judge(phase: int, prediction: FramePrediction) -> None:
         if opened.calibration is not None:
             signs = slice_features(*prediction.on_grid, pixel_mm)
             verdicts.append([_row(asdict(verdict)) for verdict in judge_end_slices(opened.calibration.trust, signs, prediction.labels)])
+        if unsure is not None:
+            unsure[phase] = np.rint(entropy(prediction.probabilities) * _BRIGHTEST)
         on_phase(phase)
 
-    return Judged(opened.model.segment(study, on_phase=judge, **options), verdicts)
+    return Judged(opened.model.segment(study, on_phase=judge, **options), verdicts, unsure)
 
 
 def _row(verdict: dict[str, Any]) -> dict[str, Any]:

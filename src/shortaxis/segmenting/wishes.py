@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final
 
 from shortaxis.errors import InputError
 from shortaxis.labels import ACDC, LabelScheme
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shortaxis.segmenting.plan import PlannedStudy
+
+DICOM_SEG: Final = ("ed-es", "all")
+"""Phases that a DICOM-SEG may hold."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,11 @@ class Wishes:
         clean: Keep the largest connected part of each structure only.
         end_diastole: ED frame of plain files, counted from 1, or None where it is not known.
         end_systole: ES frame of plain files, counted from 1, or None.
+        cine: Segment the cines of ACDC patients besides the frames.
+        report: Write `report.json` and `report.html`.
+        dicom_seg: Write a DICOM-SEG of DICOM studies, one of `DICOM_SEG`, or None. It holds the patient's module, as every DICOM object of
+            the patient's study does.
+        keep_identifiers: Let reports name the patient, and outputs name the full paths of the inputs.
     """
 
     scheme: LabelScheme = ACDC
@@ -33,6 +42,10 @@ class Wishes:
     clean: bool = True
     end_diastole: int | None = None
     end_systole: int | None = None
+    cine: bool = False
+    report: bool = True
+    dicom_seg: str | None = None
+    keep_identifiers: bool = False
 
     def __post_init__(self) -> None:
         for option, frame in (("--ed", self.end_diastole), ("--es", self.end_systole)):
@@ -42,16 +55,32 @@ class Wishes:
         if self.end_diastole is not None and self.end_diastole == self.end_systole:
             msg = f"--ed and --es are both {self.end_diastole}; give two different frames"
             raise InputError(msg)
+        if self.dicom_seg not in {None, *DICOM_SEG}:
+            msg = f"--dicom-seg {self.dicom_seg}: no such choice of phases; known are {', '.join(DICOM_SEG)}"
+            raise InputError(msg)
+
+    def beyond_defaults(self) -> dict[str, str | float | bool | None]:
+        """The wishes that differ from the defaults, in plain JSON types."""
+        default = Wishes()
+        changed = {
+            field.name: getattr(self, field.name) for field in fields(self) if getattr(self, field.name) != getattr(default, field.name)
+        }
+        return {name: value.name if isinstance(value, LabelScheme) else value for name, value in changed.items()}
 
     def refuse_misuse(self, studies: Sequence[PlannedStudy]) -> None:
-        """Refuse `--ed` and `--es` for ACDC patients, whose `Info.cfg` names the frames.
+        """Refuse what a study has no place for: `--ed` and `--es` where `Info.cfg` names the frames, a DICOM-SEG of NIfTI files.
 
         Raises:
-            InputError: Names the patient.
+            InputError: Names the patient or the file, or the package that is not installed.
         """
-        if self.end_diastole is None and self.end_systole is None:
-            return
-        for study in studies:
-            if any(image.acdc is not None for image in study.images):
-                msg = f"{study.source}: its Info.cfg names ED and ES; leave --ed and --es out, or give the files themselves"
+        if self.dicom_seg is not None and find_spec("highdicom") is None:
+            msg = "writing DICOM-SEG needs a package that is not installed; run: pip install 'shortaxis[dicom]'"
+            raise InputError(msg)
+        frames_given = not (self.end_diastole is None and self.end_systole is None)
+        for image, source in ((image, study.source) for study in studies for image in study.images):
+            if frames_given and image.acdc is not None:
+                msg = f"{source}: its Info.cfg names ED and ES; leave --ed and --es out, or give the files themselves"
+                raise InputError(msg)
+            if self.dicom_seg is not None and not image.dicom:
+                msg = f"{source}: a DICOM-SEG refers to DICOM images and this is NIfTI; leave --dicom-seg out, or give DICOM studies only"
                 raise InputError(msg)

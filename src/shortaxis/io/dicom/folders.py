@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from shortaxis.io.dicom.scanning import is_dicom, lenient_pydicom
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 def find_studies(folder: Path | str) -> list[Path]:
@@ -36,10 +36,8 @@ def find_studies(folder: Path | str) -> list[Path]:
             studies.setdefault(uid, []).append(place)
     if len(studies) < 2:
         return [folder] if any(uid is not None for uid in found.values()) else []
-    roots = [
-        _root(folder, places, [place for other in studies.values() if other is not places for place in other])
-        for places in studies.values()
-    ]
+    owners = _owners(folder, studies)
+    roots = [_root(folder, uid, places, owners) for uid, places in studies.items()]
     return sorted(root for root in roots if root is not None) if None not in roots else [folder]
 
 
@@ -68,8 +66,18 @@ def _uid_of(file: Path) -> str:
             return ""
 
 
-def _root(top: Path, places: list[Path], others: list[Path]) -> Path | None:
-    """The highest folder below `top` that holds all of `places` and none of `others`, or None."""
+def _owners(top: Path, studies: Mapping[str, Sequence[Path]]) -> dict[Path, str | None]:
+    """For each folder below `top` that holds studies the UID of the one that it holds, or None where it holds several."""
+    owners: dict[Path, str | None] = {}
+    for uid, places in studies.items():
+        for place in places:
+            for root in takewhile(lambda root: root != top, (place, *place.parents)):
+                owners[root] = uid if owners.get(root, uid) == uid else None
+    return owners
+
+
+def _root(top: Path, uid: str, places: Sequence[Path], owners: Mapping[Path, str | None]) -> Path | None:
+    """The highest folder below `top` that holds all places of a study and no other study, or None."""
     common = Path(os.path.commonpath(places))
-    own = list(takewhile(lambda root: root != top and not any(other.is_relative_to(root) for other in others), (common, *common.parents)))
+    own = list(takewhile(lambda root: root != top and owners[root] == uid, (common, *common.parents)))
     return own[-1] if own else None

@@ -1,0 +1,234 @@
+"""One study from its files to all its outputs, in a folder that is published when everything stands in it."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from shortaxis.datasets.acdc import read_image
+from shortaxis.errors import InputError
+from shortaxis.indices.curves import with_phases
+from shortaxis.io import read, refuse_constant, write_like
+from shortaxis.io.atomic import atomic_path, write_json
+from shortaxis.io.dicom.segmentation import write_dicom_seg
+from shortaxis.io.nifti_maps import write_maps
+from shortaxis.reports.page import write_page
+from shortaxis.segmenting.findings import Findings
+from shortaxis.segmenting.inputs import state_of
+from shortaxis.segmenting.measuring import SegmentedImage, flags_of, measured
+from shortaxis.segmenting.naming import shown_path
+from shortaxis.segmenting.plan import MAPS
+from shortaxis.segmenting.reporting import Told, build_report, show_pixels
+from shortaxis.segmenting.trusting import segment_judged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from shortaxis.quality.flags import QualityFlag
+    from shortaxis.reports.content import StudyReport
+    from shortaxis.segmenting.opening import OpenModel
+    from shortaxis.segmenting.plan import PlannedImage, PlannedStudy
+    from shortaxis.segmenting.trusting import Judged
+    from shortaxis.segmenting.wishes import Wishes
+    from shortaxis.study import Study
+
+
+class UnfitError(Exception):
+    """The study at hand is unfit, which does not hinder the others; an output that cannot be written hinders them all."""
+
+    def __init__(self, reason: InputError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+class Task(NamedTuple):
+    """How every study of a run is segmented.
+
+    Attributes:
+        opened: The model.
+        wishes: What to write, and how.
+        command: Words of the command line without the inputs, or None when called from Python.
+    """
+
+    opened: OpenModel
+    wishes: Wishes
+    command: Sequence[str] | None = None
+
+
+def segment_study(planned: PlannedStudy, stage: Path, task: Task, on_share: Callable[[float], None]) -> dict[str, Any]:
+    """Segment one study and write what was found.
+
+    Args:
+        planned: The study, which is fit as far as is known.
+        stage: The folder to write to.
+        task: The model and the wishes.
+        on_share: Called with the number of images done, in fractions.
+
+    Returns:
+        What `segment.json` holds of the study, but its name.
+
+    Raises:
+        UnfitError: The study is unfit.
+        InputError: The folder cannot be written.
+    """
+    since = time.perf_counter()
+    wishes = task.wishes
+    findings = Findings(planned.name)
+    with _blaming(planned):
+        state = state_of(planned)
+        images = list(_segment_images(planned, task, findings, on_share))
+        flags = flags_of(measured(images))
+    rows = [_write_image(image, stage, task) for image in images]
+    # The intervals were learnt on cleaned labels.
+    calibration = task.opened.calibration if wishes.clean else None
+    content = findings.to_dict(task.opened.provenance, calibration)
+    write_json(stage / planned.indices, content)
+    found = {"images": rows, "indices": planned.indices.as_posix()}
+    if wishes.report:
+        with _blaming(planned):
+            report = build_report(planned, images, findings, flags, _told(planned, task, time.perf_counter() - since))
+        found |= _write_report(report, planned, images, stage)
+    return found | _in_short(content, findings, flags, calibrated=task.opened.calibration is not None) | {"state": state}
+
+
+@contextmanager
+def _blaming(planned: PlannedStudy) -> Iterator[None]:
+    """Whatever is wrong with files in this block is the study's own trouble."""
+    try:
+        yield
+    except InputError as error:
+        raise UnfitError(error) from error
+    except OSError as error:
+        msg = f"{planned.source}: cannot be read ({error.strerror or error}); check that it is still there and may be read"
+        raise UnfitError(InputError(msg)) from error
+
+
+def outputs_of(row: dict[str, Any]) -> Iterator[str]:
+    """The files of a study, relative to the output folder, by its row in `segment.json`."""
+    yield from (row[kind] for kind in ("indices", "report", "page") if kind in row)
+    for image in row["images"]:
+        yield from (image[kind] for kind in ("labels", *MAPS) if kind in image)
+        yield from image.get("dicom_seg", ())
+
+
+def _told(planned: PlannedStudy, task: Task, seconds: float) -> Told:
+    command = None
+    if task.command is not None:
+        source = shown_path(planned.source, keep=task.wishes.keep_identifiers)
+        command = shlex.join([*task.command[:2], source, *task.command[2:]])
+    return Told(task.opened, task.wishes, command, seconds)
+
+
+def _segment_images(planned: PlannedStudy, task: Task, findings: Findings, on_share: Callable[[float], None]) -> Iterator[SegmentedImage]:
+    for index, image in enumerate(planned.images):
+
+        def on_part(share: float, before: int = index) -> None:
+            on_share(before + share)
+
+        judged = _segment_image(image, task, on_part)
+        name = shown_path(image.path, keep=task.wishes.keep_identifiers)
+        findings.add(judged.segmentation, name, (image.acdc.frame if image.acdc else None) or 1, judged.verdicts)
+        yield SegmentedImage(image, judged)
+
+
+def _segment_image(image: PlannedImage, task: Task, on_share: Callable[[float], None]) -> Judged:
+    wishes = task.wishes
+    study = read_image(image.acdc) if image.acdc is not None else _read_plain(image.path, wishes)
+    refuse_constant(study, image.path)
+    return segment_judged(
+        task.opened,
+        study,
+        lambda phase: on_share((phase + 1) / study.n_phases),
+        keep_entropy=wishes.report,
+        keep_probabilities=wishes.probabilities,
+        keep_uncertainty=wishes.uncertainty or wishes.report,
+        clean=wishes.clean,
+    )
+
+
+def _read_plain(path: Path, wishes: Wishes) -> Study:
+    study = read(path)
+    for option, frame in (("--ed", wishes.end_diastole), ("--es", wishes.end_systole)):
+        if frame is not None and frame > study.n_phases:
+            msg = f"{option} {frame}: {path} has {study.n_phases} frames, counted from 1; give one of them"
+            raise InputError(msg)
+    end_diastole, end_systole = (None if frame is None else frame - 1 for frame in (wishes.end_diastole, wishes.end_systole))
+    return replace(study, end_diastole=end_diastole, end_systole=end_systole)
+
+
+def _write_image(image: SegmentedImage, stage: Path, task: Task) -> dict[str, Any]:
+    """Write labels, maps and DICOM-SEG; say of which input they are, and give their paths relative to the output folder by kind."""
+    planned, segmentation, wishes = image.planned, image.judged.segmentation, task.wishes
+    write_like(wishes.scheme.from_canonical(segmentation.labels), image.study, stage / planned.labels)
+    name = shown_path(planned.path, keep=wishes.keep_identifiers)
+    written: dict[str, Any] = {"input": name, "frames": image.study.n_phases, "labels": planned.labels.as_posix()}
+    maps = {"probabilities": segmentation.probabilities} if wishes.probabilities else {}
+    if wishes.uncertainty:
+        maps |= {"sigma": _on_one_slice(segmentation.sigma), "omega": _on_one_slice(segmentation.omega)}
+    for kind, values in maps.items():
+        if values is not None:
+            path = planned.map_path(kind)
+            write_maps(values, image.study, stage / path)
+            written[kind] = path.as_posix()
+    if wishes.dicom_seg is not None:
+        files = _write_dicom_seg(image, stage, task)
+        written["dicom_seg"] = [file.relative_to(stage).as_posix() for file in files]
+    return written
+
+
+def _on_one_slice(values: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+    """Bring (T, N, H, W) to (T, N, 1, H, W)."""
+    return None if values is None else values[:, :, None]
+
+
+def _write_dicom_seg(image: SegmentedImage, stage: Path, task: Task) -> list[Path]:
+    segmentation, model = image.judged.segmentation, task.opened.provenance
+    study = with_phases(segmentation)
+    phases = None
+    if task.wishes.dicom_seg == "ed-es":
+        phases = [phase for phase in (study.end_diastole, study.end_systole) if phase is not None]
+        if not phases:
+            msg = f"{image.planned.path}: ED and ES are not known, so that no DICOM-SEG can hold them; name them, or take --dicom-seg all"
+            raise UnfitError(InputError(msg))
+    out = stage / image.planned.dicom_seg
+    try:
+        return write_dicom_seg(segmentation.labels, study, out, model_name=model["name"], model_sha256=model["sha256"], phases=phases)
+    except InputError as error:  # a source file that is gone; a full disk stops the next output
+        raise UnfitError(error) from error
+
+
+def _write_report(report: StudyReport, planned: PlannedStudy, images: Sequence[SegmentedImage], stage: Path) -> dict[str, str]:
+    paths = {"report": planned.report("json"), "page": planned.report("html")}
+    with atomic_path(stage / paths["report"]) as temporary:
+        temporary.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+    write_page(report, show_pixels(images), stage / paths["page"])
+    return {kind: path.as_posix() for kind, path in paths.items()}
+
+
+def _in_short(content: dict[str, Any], findings: Findings, flags: Sequence[QualityFlag], *, calibrated: bool) -> dict[str, Any]:
+    """What the table of a run says of a study."""
+    indices = content["indices"]
+    frames = findings.decisive_frames()
+    to_check = [
+        f"{phase}:{verdict['slice']}"
+        for phase, row in frames.items()
+        for verdict in row.get("end_slices", ())
+        if verdict["verdict"] == "check"
+    ]
+    return {
+        "values": {name: row["value"] for name, row in indices.items() if row["value"] is not None},
+        "intervals": {name: row["interval"] for name, row in indices.items() if "interval" in row},
+        "phases": findings.phases,
+        "frames": {phase.lower(): row["frame"] for phase, row in frames.items()},
+        "flags": [flag.name for flag in flags],
+        "to_check": to_check if calibrated else None,
+    }
