@@ -15,6 +15,8 @@ from shortaxis.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from shortaxis.labels import Structure
+
 Spacing = tuple[float, float, float]
 
 
@@ -95,6 +97,25 @@ class Study:
         return z * y * x / 1000.0
 
 
+@dataclass(frozen=True)
+class Repair:
+    """A place that contradicted its neighbours in time and was decided anew; see `shortaxis.inference.temporal`.
+
+    Attributes:
+        phase: Index on the T axis.
+        slice: Index on the D axis.
+        structure: What was amiss there.
+        before_mm2: Its area in mm² as it was.
+        after_mm2: Its area as it is now.
+    """
+
+    phase: int
+    slice: int
+    structure: Structure
+    before_mm2: float
+    after_mm2: float
+
+
 @dataclass(frozen=True, eq=False)
 class Segmentation:
     """Labels on the study's own grid, and what the ensemble thought on the way.
@@ -113,6 +134,7 @@ class Segmentation:
     probabilities: NDArray[np.float32] | None = None
     sigma: NDArray[np.float32] | None = None
     omega: NDArray[np.float32] | None = None
+    repairs: tuple[Repair, ...] = ()
 
     def __post_init__(self) -> None:
         if self.labels.shape != self.study.pixels.shape:

@@ -99,7 +99,7 @@ def aha_model(labels: NDArray[np.uint8], spacing: Spacing, affine: NDArray[np.fl
     closed = [index for index, mask in enumerate(labels) if is_closed(mask)]
     if len(closed) < len(LEVELS):
         return f"{len(closed)} slices have a closed ring of myocardium; base, mid and apex need three"
-    if not _apex_is_last(labels, affine):
+    if not apex_is_last(labels, affine):
         closed.reverse()
     levels = {slice_index: len(LEVELS) * place // len(closed) for place, slice_index in enumerate(closed)}
     rings = {slice_index: trace_ring(labels[slice_index], spacing[1:]) for slice_index in closed}
@@ -171,7 +171,8 @@ def rv_contact(mask: NDArray[np.uint8], spacing: tuple[float, float], ring: Ring
     return float(angles[(widest + 1) % len(angles)]) - beyond, float(angles[widest]) + beyond
 
 
-def _apex_is_last(labels: NDArray[np.uint8], affine: NDArray[np.float64] | None) -> bool:
+def apex_is_last(labels: NDArray[np.uint8], affine: NDArray[np.float64] | None) -> bool:
+    """Tell whether the slices of a frame (D, H, W) run from base to apex, by the rule of this module; they do where nothing tells."""
     if affine is not None and has_orientation(affine):
         return float(affine[:3, 0] @ _APEXWARD) > 0
     areas = ((labels == Structure.LV) | (labels == Structure.MYO)).sum(axis=(1, 2))

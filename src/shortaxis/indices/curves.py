@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 LEAST_PHASES: Final = 5
 """A shorter cine does not show where its curve turns."""
 LEAST_PHASES_FOR_RATES: Final = 10
+SMOOTH_CINE: Final = 15
+"""Phases from which on ES is hit closely: SCMR asks for a temporal resolution of 45 ms or better (Kramer et al., JCMR 22:17, 2020)."""
 HARMONICS: Final = 3
 """Harmonics of the heartbeat that a slope is read off: three bring the phantom's peak rates within 4 % where its volumes are exact."""
 MOMENTS: Final = 512

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from shortaxis.indices.curves import LEAST_PHASES
+from shortaxis.indices.curves import LEAST_PHASES, SMOOTH_CINE
 
 if TYPE_CHECKING:
     from shortaxis.inspection.report import Inspection
@@ -20,8 +20,6 @@ SLICES_MM: Final = (4.0, 12.0)
 """mm between which slice distances lie (5 to 10 in those trained on)."""
 SMALL_FIELD: Final = 100.0
 """Side in mm that a field of view needs to show both ventricles."""
-SMOOTH_CINE: Final = 15
-"""Phases from which on ES is hit closely: SCMR asks for a temporal resolution of 45 ms or better (Kramer et al., JCMR 22:17, 2020)."""
 HUGE: Final = 2**28
 """Voxels whose float32 fill a gigabyte."""
 
