@@ -226,7 +226,7 @@ class AsPublished:
             *(torch.arange(n, dtype=slices.dtype, device=slices.device) - (n - 1) / 2 for n in (depth, height)), indexing="ij"
         )
         # Positions count in pixels from the centre; half a picture is D / 2 or H / 2 of them.
-        looks_at = torch.stack([(sin * d + cos * h) / (height / 2), (cos * d - sin * h) / (depth / 2)], dim=-1)[None]
+        looks_at = torch.stack([(cos * h - sin * d) / (height / 2), (sin * h + cos * d) / (depth / 2)], dim=-1)[None]
         turned = F.grid_sample(volume, looks_at, mode="bilinear", padding_mode="zeros", align_corners=False)
         return (turned[0].permute(1, 2, 0)[:, None] + black).flip(-1)
 

@@ -184,7 +184,7 @@ class Course:
         if not complete:
             return None
         averaged = run.average.module
-        if stage.name and self.processes.is_first:
+        if stage.name and self.processes.is_first:  # read back, so that nothing depends on whether the run was cut off here
             card = {
                 "recipe": recipe_to_dict(stage.recipe),
                 "train_patients": list(stage.patients),
@@ -192,6 +192,7 @@ class Course:
                 "training_seconds": round(run.seconds, 1),
             }
             save_model(folder / MODEL, averaged, replace(spec, card=card))
+            return read_model(folder / MODEL)[0]
         return averaged
 
     def _report(self, progress: Progress, log: RunLog | None, steps: int, seconds: float) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
 
 from shortaxis.ensemble.rules.meta import LEAST_PROBABILITY
 
@@ -72,26 +72,67 @@ def fit_meta(examples: Examples, ridge: float) -> tuple[list[list[list[float]]],
     """
     logs, classes, weights = examples.arrays()
     _, n, c = logs.shape
-    features = np.concatenate([logs.reshape(len(logs), n * c), np.ones((len(logs), 1))], axis=1)
     start = np.concatenate([np.tile(np.eye(c) / n, (1, n)), np.zeros((c, 1))], axis=1)
-    truth = np.eye(c)[classes]
-
-    def objective(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        theta = flat.reshape(start.shape)
-        scores = features @ theta.T
-        normaliser = logsumexp(scores, axis=1, keepdims=True)
-        excess = weights[:, None] * (np.exp(scores - normaliser) - truth)
-        loss = float(weights @ (normaliser[:, 0] - (scores * truth).sum(axis=1)))
-        away = theta - start
-        return loss + ridge * float((away**2).sum()), (excess.T @ features + 2 * ridge * away).ravel()
-
-    solution = minimize(objective, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-12, "gtol": 1e-8})
+    problem = _Problem(
+        features=np.concatenate([logs.reshape(len(logs), n * c), np.ones((len(logs), 1))], axis=1),
+        truth=np.eye(c)[classes],
+        weights=weights,
+        start=start,
+        ridge=ridge,
+    )
+    solution = minimize(
+        problem.value, start.ravel(), jac=problem.slope, hess=problem.curvature, method="trust-exact", options={"gtol": 1e-9}
+    )
     theta = solution.x.reshape(start.shape)
     coefficients = theta[:, : n * c].reshape(c, n, c).transpose(1, 0, 2)
     facts = {
         "pixels": len(logs),
         "ridge": ridge,
-        "objective_of_the_geometric_mean": round(objective(start.ravel())[0], 8),
+        "objective_of_the_geometric_mean": round(problem.value(start.ravel()), 8),
         "objective": round(float(solution.fun), 8),
     }
     return np.round(coefficients, 6).tolist(), np.round(theta[:, -1], 6).tolist(), facts
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """The objective of `fit_meta` with its first and second derivatives, for P pixels, K features and C classes; θ is (C, K), flat.
+
+    Attributes:
+        features: (P, K).
+        truth: One-hot (P, C).
+        weights: (P,), summing to one.
+        start: θ₀ (C, K).
+        ridge: Of the penalty.
+    """
+
+    features: NDArray[np.float64]
+    truth: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    start: NDArray[np.float64]
+    ridge: float
+
+    def value(self, flat: NDArray[np.float64]) -> float:
+        scores = self.features @ flat.reshape(self.start.shape).T
+        likelihood = self.weights @ ((scores * self.truth).sum(axis=1) - logsumexp(scores, axis=1))
+        return float(self.ridge * ((flat - self.start.ravel()) ** 2).sum() - likelihood)
+
+    def slope(self, flat: NDArray[np.float64]) -> NDArray[np.float64]:
+        excess = self.weights[:, None] * (self._probabilities(flat) - self.truth)
+        away = flat - self.start.ravel()
+        slope: NDArray[np.float64] = (excess.T @ self.features).ravel() + 2 * self.ridge * away
+        return slope
+
+    def curvature(self, flat: NDArray[np.float64]) -> NDArray[np.float64]:
+        p = self._probabilities(flat)
+        c, k = self.start.shape
+        result = 2 * self.ridge * np.eye(c * k)
+        for i in range(c):
+            for j in range(c):
+                each = self.weights * p[:, i] * ((i == j) - p[:, j])
+                result[i * k : (i + 1) * k, j * k : (j + 1) * k] += self.features.T @ (each[:, None] * self.features)
+        return result
+
+    def _probabilities(self, flat: NDArray[np.float64]) -> NDArray[np.float64]:
+        probabilities: NDArray[np.float64] = softmax(self.features @ flat.reshape(self.start.shape).T, axis=1)
+        return probabilities

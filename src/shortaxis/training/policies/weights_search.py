@@ -18,9 +18,13 @@ from shortaxis.preprocessing import normalise
 from shortaxis.training.policies.policy import Assembled, with_pooling
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     import torch
+    from numpy.typing import NDArray
 
     from shortaxis.datasets.dataset import Dataset
+    from shortaxis.study import Frame
     from shortaxis.training.recipe import Recipe
 
 MOST_MIXTURES: Final = 2000
@@ -71,18 +75,24 @@ def sweep_mixtures(model: Model, dataset: Dataset, steps: int = 21) -> list[tupl
     if not len(dataset):
         msg = f"the data set '{dataset.name}' holds no annotated frame to choose weights by"
         raise InputError(msg)
-    members = model.ensemble.members
-    tried = mixtures(len(members), steps)
-    outer = bool(getattr(model.ensemble.pooling, "outer_softmax", False))
-    pools = [StreamingEnsemble(members, Fixed(mixture, outer_softmax=outer)).pool for mixture in tried]
+    tried = mixtures(len(model.ensemble.members), steps)
     counts = np.zeros((len(tried), N_CLASSES, N_CLASSES), np.int64)
     for frame in dataset:
-        spacing, shape = (frame.spacing[1], frame.spacing[2]), (frame.image.shape[1], frame.image.shape[2])
-        said = model.run_networks(normalise(model.grid.sample(frame.image, spacing))).members
-        for index, pool in enumerate(pools):
-            counts[index] += slice_confusion(frame.labels, model.bring_back(pool(said), shape, spacing).labels).sum(axis=0)
+        for index, labels in enumerate(labels_of_mixtures(model, frame, tried)):
+            counts[index] += slice_confusion(frame.labels, labels).sum(axis=0)
     scores = 100 * dsc_of_confusion(counts)[:, list(FOREGROUND)].mean(axis=1)
     return [(mixture, float(score)) for mixture, score in zip(tried, scores, strict=True)]
+
+
+def labels_of_mixtures(model: Model, frame: Frame, tried: Sequence[Mixture]) -> Iterator[NDArray[np.uint8]]:
+    """Labels uint8 (D, H, W) of a frame under each mixture; the networks run once."""
+    members = model.ensemble.members
+    outer = bool(getattr(model.ensemble.pooling, "outer_softmax", False))
+    spacing, shape = (frame.spacing[1], frame.spacing[2]), (frame.image.shape[1], frame.image.shape[2])
+    said = model.run_networks(normalise(model.grid.sample(frame.image, spacing))).members
+    for mixture in tried:
+        ensemble = StreamingEnsemble(members, Fixed(mixture, outer_softmax=outer))
+        yield model.bring_back(ensemble.pool(said), shape, spacing).labels
 
 
 def mixtures(members: int, steps: int) -> list[Mixture]:
