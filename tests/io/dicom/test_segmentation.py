@@ -113,9 +113,9 @@ def test_each_mask_is_on_the_image_that_it_was_made_from(tmp_path, cine, vendor,
         stack = dataset.pixel_array.reshape(-1, *cine.pixels.shape[2:])
         images |= {(dataset.SOPInstanceUID, number if enhanced else None): image for number, image in enumerate(stack, start=1)}
     labels = blobs(cine.pixels.shape)
-    files = write_dicom_seg(labels, read_dicom(tmp_path / "in"), tmp_path / "out", model_name="m")
+    files = write_dicom_seg(labels, read_dicom(tmp_path / "in"), tmp_path / "out", model_name="m", phases=[0, 2, 4])
     seen = set()
-    for t, file in enumerate(files):
+    for t, file in zip((0, 2, 4), files, strict=True):
         for number, image, _, mask in frames_of(pydicom.dcmread(file)):
             # The brightness of an image of this cine says its slice and phase.
             level = int(images[image].min()) // 10 * 10
@@ -123,7 +123,7 @@ def test_each_mask_is_on_the_image_that_it_was_made_from(tmp_path, cine, vendor,
             assert phase == t
             assert np.array_equal(mask, labels[t, d] == number)
             seen.add((t, d, number))
-    assert len(seen) == 5 * 5 * 3, "every structure of every slice of every phase"
+    assert len(seen) == 3 * 5 * 3, "every structure of every slice of each of three phases"
 
 
 def test_highdicom_gives_the_labels_of_each_source_image(files, study, labels):
@@ -290,8 +290,9 @@ def test_a_phase_that_stands_in_for_a_missing_one_refers_to_the_image_that_it_st
     study = read_quietly(tmp_path / "in")
     labels = blobs(study.pixels.shape)
     twice = study.source.instances[0][1]
-    assert sum(instance == twice for phase in study.source.instances for instance in phase) == 2
-    for t, file in enumerate(write_dicom_seg(labels, study, tmp_path / "out", model_name="m")):
+    both = [t for t, phase in enumerate(study.source.instances) if twice in phase]
+    assert len(both) == 2
+    for t, file in zip(both, write_dicom_seg(labels, study, tmp_path / "out", model_name="m", phases=both), strict=True):
         segmentation = highdicom.seg.segread(file)
         uids = [instance.sop_instance_uid for instance in study.source.instances[t]]
         assert np.array_equal(segmentation.get_pixels_by_source_instance(uids, combine_segments=True), labels[t])
