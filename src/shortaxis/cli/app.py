@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from shortaxis import __version__
+from shortaxis.cli.benchmark import benchmark
 from shortaxis.cli.calibrate import calibrate
 from shortaxis.cli.console import INPUT_ERROR, INTERNAL_ERROR, INTERRUPTED, complain
 from shortaxis.cli.demo import demo
@@ -112,3 +113,4 @@ def program(
 
 for command in (segment, doctor, evaluate, train, demo, networks, model, export, calibrate, speed, split, pack, phantom, schema):
     app.command()(command)
+app.add_typer(benchmark, name="benchmark")

@@ -147,13 +147,25 @@ class PatientBootstrap:
         Returns:
             The figure and its percentile interval.
         """
-        by_patient = self._membership @ np.asarray(moments, np.float64)
-        value = float(statistic(by_patient.sum(0)))
-        drawn = statistic(self._draws @ by_patient)
+        value, drawn = self._sample(moments, statistic)
         drawn = drawn[~np.isnan(drawn)]
         tail = (1 - self.resampling.level) / 2
         low, high = np.quantile(drawn, [tail, 1 - tail]) if drawn.size else (np.nan, np.nan)
         return Estimate(value, float(low), float(high), unit, n, undefined)
+
+    def sample(self, figure: Figure) -> tuple[float, NDArray[np.float64]]:
+        """A figure, whose cases are those of this object, and its value in every draw.
+
+        Draws depend on the names of the patients and the resampling alone, so that those of two models on the same patients are pairs.
+
+        Returns:
+            The value on all cases, and float64 (rounds,), NaN where undefined; without a draw for one single patient.
+        """
+        return self._sample(figure.moments, figure.statistic)
+
+    def _sample(self, moments: NDArray[Any], statistic: Statistic) -> tuple[float, NDArray[np.float64]]:
+        by_patient = self._membership @ np.asarray(moments, np.float64)
+        return float(statistic(by_patient.sum(0))), statistic(self._draws @ by_patient)
 
     def of(self, figure: Figure) -> Estimate:
         """A figure, whose cases are those of this object, with its interval."""

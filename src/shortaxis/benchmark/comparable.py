@@ -1,0 +1,83 @@
+"""Whether rows may be compared: what they trained on, for how long, and in which setting."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from shortaxis.benchmark.result import Result
+
+SETTING: Final = ("grid", "augmentation", "batch", "optimizer", "averaging", "loss")
+"""Tables of a recipe that all rows of a matched comparison share; members, pooling and policy are what the rows are about."""
+
+
+def notes_on(rows: Mapping[str, Sequence[Result]], baseline: str) -> list[str]:
+    """Say in which respects rows are not matched with the baseline, and which results are not what they seem.
+
+    Args:
+        rows: Results of each row.
+        baseline: Name of one of them.
+
+    Returns:
+        Sentences, one a finding; none where everything is matched.
+    """
+    notes = [
+        f"{row}: {notice}" for row, results in rows.items() for notice in sorted({result.notice or "" for result in results}) if notice
+    ]
+    against = rows[baseline][0]
+    for row, results in rows.items():
+        if row != baseline and (differing := _differing(results[0], against)):
+            notes.append(f"{row} is not matched with {baseline}: other {_listed(differing)}")
+    unequal = [row for row, results in rows.items() if len({_key(result) for result in results}) > 1]
+    notes += [f"{row}: its results come from different recipes or budgets" for row in unequal]
+    for row, results in rows.items():
+        notes += [
+            f"{row}, seed {result.seed}: the limit of the job cut training short at step {result.steps} of {result.total_steps}"
+            for result in results
+            if not result.complete
+        ]
+    trainings = {row: sorted((result.seed, result.fold or 0) for result in results) for row, results in rows.items()}
+    notes += [
+        f"{row} has {_counted(trainings[row])}, {baseline} {_counted(trainings[baseline])}"
+        for row in rows
+        if len(trainings[row]) != len(trainings[baseline])
+    ]
+    few = [row for row in rows if len(trainings[row]) < 3]
+    if few:
+        notes.append(f"{_listed(few)}: fewer than three trainings say little about the luck of the seed, whatever interval and mark say")
+    hardware = {result.hardware for results in rows.values() for result in results}
+    if len(hardware) > 1:
+        notes.append(f"times were taken on different hardware and do not compare: {'; '.join(sorted(hardware))}")
+    return notes
+
+
+def _differing(result: Result, baseline: Result) -> list[str]:
+    differing = [part for part in SETTING if _without_defaults(result.recipe.get(part)) != _without_defaults(baseline.recipe.get(part))]
+    ours, theirs = (part.updates // part.members for part in (result, baseline))
+    if ours != theirs:
+        differing.append(f"number of steps a network ({ours} against {theirs})")
+    if result.updates_besides:
+        differing.append(f"training ({result.updates_besides} steps of networks besides the model)")
+    if result.training_data != baseline.training_data or set(result.train_patients) != set(baseline.train_patients):
+        same_fold = (result.seed, result.fold) == (baseline.seed, baseline.fold)
+        differing += ["training patients"] if same_fold or result.fold is None else []
+    return differing
+
+
+def _without_defaults(table: Any) -> Any:
+    """A table without what is switched off, which older recipes do not name at all."""
+    return {key: value for key, value in table.items() if value} if isinstance(table, dict) else table
+
+
+def _key(result: Result) -> str:
+    return repr({key: value for key, value in result.recipe.items() if key != "seed"})
+
+
+def _counted(trainings: list[tuple[int, int]]) -> str:
+    return f"{len(trainings)} training{'s' if len(trainings) > 1 else ''}"
+
+
+def _listed(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
