@@ -318,11 +318,12 @@ def test_a_header_as_some_anonymisers_leave_it_still_gives_a_valid_object(tmp_pa
             dataset.FrameOfReferenceUID = f"1.2.3.{number}"
             dataset.ImageOrientationPatient[0] = f"{float(dataset.ImageOrientationPatient[0]) + 1e-7 * (number % 3):.9f}"
             del dataset.PatientID, dataset.AccessionNumber, dataset.ReferringPhysicianName, dataset.SliceThickness
-            dataset.ReferencedPerformedProcedureStepSequence = [pydicom.Dataset()]
+            dataset.PatientAge = "045Y"
             dataset.ProcedureCodeSequence = [pydicom.Dataset()]
             dataset.ProcedureCodeSequence[0].CodeMeaning = "Größe"
             dataset.save_as(file)
-        file.write_bytes(file.read_bytes().replace(b"\x10\x00\x30\x10DS\x02\x0070", b"\x10\x00\x30\x10DS\x02\x007?"))
+        spoilt = file.read_bytes().replace(b"\x10\x00\x30\x10DS\x02\x0070", b"\x10\x00\x30\x10DS\x02\x007?")
+        file.write_bytes(spoilt.replace(b"AS\x04\x00045Y", b"ZZ\x04\x00045Y"))
     study = read_quietly(tmp_path / "in")
     (file,) = write_dicom_seg(blobs(study.pixels.shape), study, tmp_path / "out", model_name="", phases=[0])
     dataset = highdicom.seg.segread(file)
@@ -331,6 +332,7 @@ def test_a_header_as_some_anonymisers_leave_it_still_gives_a_valid_object(tmp_pa
     assert str(dataset.PatientName) == "Müller^Jörg"
     assert dataset.ProcedureCodeSequence[0].CodeMeaning == "Größe"
     assert "PatientWeight" not in dataset, "7? kg are none"
+    assert "PatientAge" not in dataset, "of the unknown type ZZ"
     assert dataset.FrameOfReferenceUID.startswith("1.2.3.")
     assert dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SliceThickness == pytest.approx(8.0)
     assert dataset.ManufacturerModelName == "unknown"

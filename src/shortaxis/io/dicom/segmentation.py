@@ -1,7 +1,7 @@
 """DICOM out: labels as DICOM Segmentation objects, one object a phase.
 
 Why one object a phase: frames of several phases lie at the same place in the patient, and the programs that read segmentations put frames
-together by their place. One object with all phases is refused by highdicom and shown with one phase's masks on all images by others.
+together by their place. One object with all phases is refused by highdicom and may be shown with one phase's masks on all images.
 The objects of a study form one series; the instance number is that of the phase, and each frame refers to its source image.
 
 Source: DICOM PS3.3, A.51 (Segmentation IOD), C.8.20.2 (Segmentation Image module).
@@ -79,7 +79,7 @@ def write_dicom_seg(
     Args:
         labels: uint8 (T, D, H, W), values of `shortaxis.labels.Structure`.
         study: The study that was segmented, read by `shortaxis.io.dicom.read_dicom`; its files are still in place.
-        out: The folder to write to.
+        out: The folder to write to; objects of other phases that stand there from an earlier call stay.
         model_name: Name of the model that segmented.
         model_sha256: Hash of the model file.
         phases: Numbers of the phases to write, counted from 0, such as ED and ES; None writes all.
