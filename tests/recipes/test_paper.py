@@ -27,6 +27,9 @@ ROWS = {
     "paper/2unet-uncertainty": ({"unet": 2}, Uncertainty()),
     "paper/3unet-uncertainty": ({"unet": 3}, Uncertainty()),
     "paper/4unet-uncertainty": ({"unet": 4}, Uncertainty()),
+    "paper/1unet-1d3p-stacking": ({"unet": 1, "deeplabv3plus": 1}, Fixed((0.7, 0.3), outer_softmax=False)),
+    "paper/2unet-bagging": ({"unet": 2}, Fixed((0.5, 0.5), outer_softmax=False)),
+    "paper/2unet-augmenting": ({"unet": 1}, SOLO),
 }
 
 
@@ -69,6 +72,15 @@ def test_recipe_builds_its_members_and_runs(name: str) -> None:
         output = ensemble(torch.randn(2, 1, 32, 32))
     assert output.probabilities.shape == (2, 4, 32, 32)
     torch.testing.assert_close(output.probabilities.sum(dim=1), torch.ones(2, 32, 32))
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_members_are_trained_as_the_name_of_the_row_says(name: str) -> None:
+    recipe = load_recipe(name)
+    kind = name.rpartition("-")[2]
+    assert recipe.policy["kind"] == (kind if kind in ("bagging", "stacking") else "joint")
+    assert bool(recipe.augmenting) == (kind == "augmenting")
+    assert recipe.search is None
 
 
 def test_weights_of_the_fixed_pair_meet_the_members_in_their_order() -> None:

@@ -6,11 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shortaxis.ensemble import StreamingEnsemble
-from shortaxis.training.recipe import Recipe
+from shortaxis.datasets.splits import Split
+from shortaxis.training import train
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+
+    from shortaxis.datasets.dataset import Dataset
+    from shortaxis.training import Recipe, RunResult
+
+SPLIT = Split(train=("p0", "p1", "p2"), held_out=("p3",), seed=0)
 
 TABLES: dict[str, dict[str, Any]] = {
     "stacking": {"policy": {"kind": "stacking"}},
@@ -31,5 +37,15 @@ def apart(recipe) -> Callable[..., Recipe]:
     return make
 
 
-def weights_of(ensemble: StreamingEnsemble) -> list[dict[str, Any]]:
-    return [dict(member.state_dict()) for member in ensemble.members]
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory) -> Callable[..., tuple[Path, RunResult]]:
+    """Train once a policy on `SPLIT`, and share the folder."""
+    made: dict[str, tuple[Path, RunResult]] = {}
+
+    def folder(policy: str, recipe: Recipe, dataset: Dataset) -> tuple[Path, RunResult]:
+        if policy not in made:
+            out = tmp_path_factory.mktemp(policy)
+            made[policy] = out, train(recipe, dataset, out, split=SPLIT, device="cpu")
+        return made[policy]
+
+    return folder

@@ -7,7 +7,6 @@ import pytest
 import torch
 from scipy.special import log_softmax
 
-from shortaxis.datasets.splits import Split
 from shortaxis.ensemble.model_file import read_model
 from shortaxis.ensemble.rules.meta import Meta
 from shortaxis.errors import InputError
@@ -146,14 +145,12 @@ def test_every_patient_is_predicted_by_members_that_have_not_seen_it(apart, disc
     assert sorted(asked) == sorted(ref.patient for ref in discs.refs)
 
 
-def test_the_weights_lie_in_the_model_file_and_held_out_patients_have_no_part_in_them(apart, discs, tmp_path) -> None:
-    split = Split(train=("p0", "p1", "p2"), held_out=("p3",), seed=0)
-    made = apart("meta")
-    one = train(made, discs, tmp_path / "one", split=split, device="cpu")
-    without = train(made, discs.select(split.train), tmp_path / "two", device="cpu")
-    pooling = read_model(one.model)[1].pooling
+def test_the_weights_lie_in_the_model_file_and_held_out_patients_have_no_part_in_them(trained, apart, discs, tmp_path) -> None:
+    out, with_held_out = trained("meta", apart("meta"), discs)
+    without = train(apart("meta"), discs.select(["p0", "p1", "p2"]), tmp_path, device="cpu")
+    pooling = read_model(with_held_out.model)[1].pooling
     assert pooling == read_model(without.model)[1].pooling
     assert np.shape(pooling["coefficients"]) == (2, 4, 4)
     assert np.shape(pooling["bias"]) == (4,)
-    facts = json.loads((tmp_path / "one" / "run.json").read_text())["meta"]
+    facts = json.loads((out / "run.json").read_text())["meta"]
     assert facts["objective"] <= facts["objective_of_the_geometric_mean"]

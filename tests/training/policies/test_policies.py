@@ -21,20 +21,6 @@ UPDATES = {"bagging": (8, 0), "stacking": (8, 0), "meta": (8, 8)}
 """Two members of four steps; meta's two folds have half of them, for each member."""
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """Train once a policy and share the folder."""
-    made = {}
-
-    def folder(policy, recipe, discs):
-        if policy not in made:
-            out = tmp_path_factory.mktemp(policy)
-            made[policy] = out, train(recipe, discs, out, split=SPLIT, device="cpu")
-        return made[policy]
-
-    return folder
-
-
 @pytest.mark.parametrize("policy", APART)
 def test_a_run_leaves_one_model_with_all_members_its_scores_and_its_record(trained, apart, discs, policy) -> None:
     out, result = trained(policy, apart(policy), discs)
