@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import pickle
 import struct
 import time
@@ -90,6 +91,19 @@ class TestRoundTrip:
             save_model(path, ensemble, SPEC, torch.float16)
         assert path.read_bytes() == before
         assert list(path.parent.iterdir()) == [path]
+
+    def test_what_the_pooling_rule_has_learned_travels_with_the_members(self, tmp_path) -> None:
+        path = tmp_path / "learned.safetensors"
+        spec = ModelSpec("learned", [UNET, UNET], {"rule": "learned-temperature", "of": "entropy", "temperature": 0.5}, SPEC.grid)
+        ensemble = spec.build()
+        with torch.no_grad():
+            ensemble.pooling.log_temperature.fill_(0.25)
+        save_model(path, ensemble, spec)
+        assert "pooling.log_temperature" in load_file(path)
+        restored, _ = read_model(path)
+        assert restored.pooling.temperature.item() == pytest.approx(0.5 * math.exp(2.5))
+        slices = torch.randn(3, 1, 16, 16)
+        assert torch.equal(restored(slices).probabilities, ensemble.eval()(slices).probabilities)
 
     def test_sha256_is_that_of_the_bytes(self, path) -> None:
         assert file_sha256(path) == hashlib.sha256(path.read_bytes()).hexdigest()

@@ -12,7 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from shortaxis.ensemble import averaging_matrix, channel_variance, fixed_pooling, member_weights, uncertainty_pooling
+from shortaxis.ensemble import (
+    Entropy,
+    LearnedTemperature,
+    MutualInformation,
+    Uncertainty,
+    averaging_matrix,
+    channel_variance,
+    fixed_pooling,
+    member_weights,
+    neighbourhood_matrix,
+    uncertainty_pooling,
+)
 
 CEILING = math.e / (math.e + 3)  # no output of the outer softmax over four probabilities exceeds it
 MOST = math.exp(0.25) / (math.exp(0.25) + 1)  # a variance over four probabilities is at most 1/4, so of two members none weighs more
@@ -29,6 +40,7 @@ def members_of(*members: list[list[float]]) -> torch.Tensor:
 
 
 quick = settings(deadline=None, max_examples=40)
+brief = settings(deadline=None, max_examples=10)
 
 
 class Batch(NamedTuple):
@@ -231,3 +243,95 @@ class TestAveragingMatrix:
 
     def test_all_slices_are_valid_unless_told_otherwise(self) -> None:
         assert averaging_matrix(torch.tensor([0, 0, 0, 0]), 1).tolist() == [[0.25] * 4]
+
+
+class TestNeighbourhoodMatrix:
+    # Three slices of the first frame, two of the second, one padding slice of the first at the end.
+    OWNER, VALID = torch.tensor([0, 1, 0, 0, 1, 0]), torch.tensor([True] * 5 + [False])
+    AVERAGING = averaging_matrix(OWNER, 2, VALID)
+
+    def test_by_hand(self) -> None:
+        matrix = neighbourhood_matrix(self.AVERAGING, self.OWNER, 1)
+        expected = [
+            [1 / 2, 0, 1 / 2, 0, 0, 0],  # the first of three: itself and the second
+            [0, 1 / 2, 0, 0, 1 / 2, 0],
+            [1 / 3, 0, 1 / 3, 1 / 3, 0, 0],
+            [0, 0, 1 / 2, 1 / 2, 0, 0],
+            [0, 1 / 2, 0, 0, 1 / 2, 0],
+        ]
+        assert_allclose(matrix[:5], expected, rtol=1e-6)
+        assert matrix[:5, 5].tolist() == [0.0] * 5
+
+    def test_radius_zero_is_the_slice_alone(self) -> None:
+        assert torch.equal(neighbourhood_matrix(self.AVERAGING, self.OWNER, 0)[:5, :5], torch.eye(5))
+
+    def test_radius_beyond_the_stack_is_the_whole_depth(self) -> None:
+        matrix = neighbourhood_matrix(self.AVERAGING, self.OWNER, 9)
+        assert_allclose(matrix[:5], self.AVERAGING[self.OWNER][:5], rtol=1e-6)
+
+    def test_frame_without_a_valid_slice_has_empty_rows(self) -> None:
+        owner, valid = torch.tensor([0, 1]), torch.tensor([True, False])
+        assert neighbourhood_matrix(averaging_matrix(owner, 2, valid), owner, 1).tolist() == [[1.0, 0.0], [0.0, 0.0]]
+
+
+WEIGHING = [
+    Uncertainty(radius=0, outer_softmax=False),
+    Uncertainty(radius=1),
+    Entropy(temperature=0.5),
+    Entropy(radius=1, outer_softmax=False),
+    MutualInformation(temperature=0.1, outer_softmax=False),
+    MutualInformation(radius=0),
+    LearnedTemperature(Uncertainty(temperature=0.1)).requires_grad_(requires_grad=False),
+]
+
+
+@pytest.mark.parametrize("rule", WEIGHING, ids=str)
+class TestEveryWeighingRule:
+    def run(self, rule, batch: Batch):
+        return rule(batch.members, batch.averaging, batch.frame_of_slice)
+
+    @brief
+    @given(batch=batches())
+    def test_weights_and_outputs_are_distributions(self, rule, batch: Batch) -> None:
+        pooled = self.run(rule, batch)
+        torch.testing.assert_close(pooled.omega.sum(dim=0), torch.ones_like(pooled.omega[0]))
+        torch.testing.assert_close(pooled.probabilities.sum(dim=1), torch.ones_like(pooled.probabilities[:, 0]))
+        assert pooled.omega.min() >= 0
+        assert pooled.sigma.shape == pooled.omega.shape
+        assert pooled.omega.shape[1] == (len(batch.valid) if rule.per_slice else batch.n_frames)
+
+    @brief
+    @given(batch=batches(), random=st.randoms(use_true_random=False))
+    def test_order_of_members_only_orders_the_weights(self, rule, batch: Batch, random) -> None:
+        order = random.sample(range(len(batch.members)), len(batch.members))
+        first, second = self.run(rule, batch), self.run(rule, batch._replace(members=batch.members[order]))
+        torch.testing.assert_close(second.sigma, first.sigma[order])
+        torch.testing.assert_close(second.omega, first.omega[order])
+        torch.testing.assert_close(second.probabilities, first.probabilities)
+
+    @brief
+    @given(batch=batches())
+    def test_batch_equals_a_loop_over_frames(self, rule, batch: Batch) -> None:
+        pooled = self.run(rule, batch)
+        for frame in range(batch.n_frames):
+            own = batch.valid & (batch.frame_of_slice == frame)
+            depth = int(own.sum())
+            alone = rule(batch.members[:, own], torch.full((1, depth), 1 / depth), torch.zeros(depth, dtype=torch.long))
+            found = pooled.omega[:, own] if rule.per_slice else pooled.omega[:, frame : frame + 1]
+            # The averaging matrix is float32, which is where the tolerance comes from.
+            assert_allclose(found, alone.omega, rtol=1e-4, atol=1e-6)
+            assert_allclose(pooled.probabilities[own], alone.probabilities, rtol=1e-4, atol=1e-6)
+
+    @brief
+    @given(batch=batches(), seed=st.integers(0, 2**32 - 1))
+    def test_padding_slices_have_no_effect(self, rule, batch: Batch, seed: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        noise = torch.softmax(torch.randn(batch.members.shape, generator=generator, dtype=torch.float64) * 9, dim=2)
+        other = batch._replace(members=torch.where(batch.valid[None, :, None, None, None], batch.members, noise))
+        torch.testing.assert_close(self.run(rule, batch).probabilities[batch.valid], self.run(rule, other).probabilities[batch.valid])
+
+    def test_gradient_is_finite_where_probabilities_are_zero_and_reaches_every_member(self, rule) -> None:
+        members = members_of([[1.0, 0.0, 0.0, 0.0], [0.4, 0.6, 0.0, 0.0]], [[0.25] * 4, [0.1, 0.2, 0.3, 0.4]]).requires_grad_()
+        rule(members, torch.full((1, 2), 0.5), torch.tensor([0, 0])).probabilities[:, 0].sum().backward()
+        assert torch.isfinite(members.grad).all()
+        assert (members.grad.abs().sum(dim=(1, 2, 3, 4)) > 0).all()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import nn
 
-from shortaxis.ensemble import Fixed, Pooled, StreamingEnsemble, Uncertainty
+from shortaxis.ensemble import Entropy, Fixed, LearnedTemperature, MutualInformation, Pooled, StreamingEnsemble, Uncertainty
 from shortaxis.errors import InputError
 from shortaxis.losses import equation_4
 from shortaxis.networks import DeepLabV3Plus, UNet
@@ -17,6 +19,12 @@ RULES = [
     Uncertainty(),
     Uncertainty(outer_softmax=False),
     Uncertainty(temperature=0.05, unbiased=False),
+]
+BEYOND_THE_PAPER = [
+    Uncertainty(radius=1, outer_softmax=False),
+    Entropy(radius=0),
+    MutualInformation(temperature=0.1),
+    LearnedTemperature(Uncertainty(temperature=0.1)),
 ]
 OWNER = torch.tensor([0, 0, 1])
 
@@ -36,9 +44,9 @@ def loss_of(ensemble: StreamingEnsemble) -> torch.Tensor:
     return equation_4(ensemble(slices, OWNER, n_frames=2).probabilities, labels, torch.ones(3, dtype=torch.float64))
 
 
-@pytest.mark.parametrize("rule", RULES, ids=str)
+@pytest.mark.parametrize("rule", RULES + BEYOND_THE_PAPER, ids=str)
 def test_gradient_of_every_parameter_of_every_member_equals_finite_differences(rule) -> None:
-    ensemble = StreamingEnsemble([tiny(0), tiny(1)], rule)
+    ensemble = StreamingEnsemble([tiny(0), tiny(1)], deepcopy(rule)).double()
     loss_of(ensemble).backward()
     step = 1e-6
     for parameter in ensemble.parameters():

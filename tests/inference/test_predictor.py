@@ -250,3 +250,20 @@ def test_a_damaged_model_is_named(tmp_path) -> None:
 
 def test_the_released_model_lies_in_the_package() -> None:
     assert released_model_path().parts[-3:] == ("shortaxis", "weights", "release.safetensors")
+
+
+@pytest.mark.parametrize("pooling", [Uncertainty(radius=0, outer_softmax=False), Uncertainty(radius=1, outer_softmax=False)])
+def test_rule_that_weighs_every_slice_gives_one_map_a_slice(disc: Study, pooling: Uncertainty) -> None:
+    found = model(*small_unets(), pooling=pooling).segment(disc)
+    phases, depth, height, width = disc.pixels.shape
+    assert found.sigma.shape == found.omega.shape == (phases, 2, depth, height, width)
+    assert_allclose(found.omega.sum(axis=1), 1, atol=1e-5)
+
+
+def test_map_of_a_slice_is_that_of_the_slice_alone(disc: Study) -> None:
+    """Radius 0: on a frame cut down to one slice σ and ω̄ are what they were there."""
+    predictor = model(*small_unets(), pooling=Uncertainty(radius=0, outer_softmax=False))
+    slices = normalise(predictor.grid.sample(disc.pixels[0], (1.4, 1.2)))
+    whole, alone = predictor.run_networks(slices), predictor.run_networks(slices[1:2])
+    assert_allclose(whole.sigma[:, 1], alone.sigma[:, 0], atol=1e-6)
+    assert_allclose(whole.omega[:, 1], alone.omega[:, 0], atol=1e-6)

@@ -31,3 +31,15 @@ def test_the_average_takes_no_gradient_and_stays_in_evaluation_mode():
     average = AveragedWeights(nn.Dropout(), decay=0.9)
     assert not average.module.training
     assert not any(parameter.requires_grad for parameter in AveragedWeights(nn.Linear(1, 1), 0.9).module.parameters())
+
+
+def test_plain_average_follows_until_its_first_step_and_weighs_all_from_there_alike():
+    module = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(module.weight, 0.0)
+    average = AveragedWeights(module, decay=0.0, first=2)
+    found = []
+    for step, value in enumerate((9.0, 7.0, 1.0, 4.0, 4.0)):
+        nn.init.constant_(module.weight, value)
+        average.update(module, step)
+        found.append(average.module.weight.item())
+    assert found == pytest.approx([9.0, 7.0, 1.0, (1 + 4) / 2, (1 + 4 + 4) / 3])

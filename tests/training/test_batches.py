@@ -51,3 +51,41 @@ def test_resuming_anywhere_sees_the_batches_of_an_uninterrupted_run(depths, firs
     whole = plans(0)
     assert len(whole) == first + more
     assert plans(first) == list(islice(whole, first, None))
+
+
+def test_end_slices_are_the_first_two_and_the_last_two_of_each_frame():
+    # Frames of 6 and 3 slices; the last slot is padding and repeats the first slice.
+    plan = plan_batch([0, 1], np.array([6, 3]), frames=2, slots=10)
+    assert plan.ends.tolist() == [True, True, False, False, True, True, True, True, True, True]
+
+
+def test_a_stack_of_end_slices_is_a_frame_of_its_own():
+    # Frame 1 has slices 2 to 7; its stack has the index F + 1 = 3.
+    plan = plan_batch([1, 3, 0], np.array([2, 6]), frames=4, slots=14)
+    assert plan.slices.tolist() == [2, 3, 4, 5, 6, 7, 2, 3, 6, 7, 0, 1, 2, 3]
+    assert plan.frame_of_slice.tolist() == [0] * 6 + [1] * 4 + [2] * 2 + [0] * 2
+    assert plan.frames.tolist() == [1, 1, 0, 1]
+    assert plan.ends.tolist() == [True, True, False, False, True, True] + [True] * 8
+    assert plan.valid.tolist() == [True] * 12 + [False] * 2
+
+
+@given(DEPTHS, st.integers(1, 8), st.integers(18, 96), st.integers(0, 5))
+def test_with_a_share_of_one_every_frame_comes_twice_and_no_batch_overflows(depths, frames, slots, epoch):
+    batches = pack_epoch(depths, frames, slots, seed=1, epoch=epoch, end_stacks=1.0)
+    assert sorted(chain.from_iterable(batches)) == list(range(2 * len(depths)))
+    for members in batches:
+        assert len(members) <= frames
+        assert plan_batch(members, np.array(depths), frames, slots).valid.sum() <= slots
+
+
+def test_share_of_end_stacks_is_drawn_anew_each_epoch():
+    depths = [8] * 400
+    drawn = [{unit for batch in pack_epoch(depths, 8, 64, 0, epoch, end_stacks=0.25) for unit in batch if unit >= 400} for epoch in (0, 1)]
+    assert all(70 < len(units) < 130 for units in drawn)
+    assert drawn[0] != drawn[1]
+
+
+@pytest.mark.parametrize("end_stacks", [0.0, 0.5])
+def test_shape_of_a_batch_never_changes(end_stacks):
+    plans = list(iterate_batches([3, 9, 18, 6, 1], 3, 20, 7, first=0, count=12, end_stacks=end_stacks))
+    assert {tuple(part.shape for part in plan) for plan in plans} == {((20,), (20,), (3,), (20,), (20,))}

@@ -184,3 +184,57 @@ def test_supervision_of_the_members_is_part_of_the_loss_when_asked_for(recipe, d
         run.train(steps=1)
     # Fresh members each lose about what their pool loses, so the second objective is about twice the first.
     assert losses[1] == pytest.approx(2 * losses[0], rel=0.1)
+
+
+def test_only_the_end_of_the_run_is_averaged_when_asked_for(recipe, discs, tmp_path):
+    run = start(recipe(averaging={"decay": 0.0, "last": 0.25}), discs, tmp_path)
+    weights_after = []
+    while run.step < run.total:
+        run.train(steps=1)
+        weights_after.append(torch.cat([parameter.detach().flatten() for parameter in run.ensemble.parameters()]))
+    assert run.total == 16
+    averaged = torch.cat([parameter.flatten() for parameter in run.average.module.parameters()])
+    torch.testing.assert_close(averaged, torch.stack(weights_after[12:]).mean(dim=0))
+
+
+def test_weights_are_averaged_in_one_way_only(recipe):
+    with pytest.raises(InputError, match="either by `decay` or over the `last`"):
+        recipe(averaging={"decay": 0.9, "last": 0.5})
+
+
+def test_temperature_is_trained_averaged_and_saved_with_the_members(recipe, discs, tmp_path):
+    tiny = recipe(pooling={"rule": "learned-temperature", "of": "uncertainty", "outer_softmax": False})
+    run = start(tiny, discs, tmp_path)
+    run.train(steps=5)
+    trained = run.ensemble.pooling.log_temperature.item()
+    averaged = run.average.module.pooling.log_temperature.item()
+    assert trained != 0
+    assert averaged not in (0, trained)
+    again = start(tiny, discs, tmp_path)
+    again.resume()
+    assert again.ensemble.pooling.log_temperature.item() == trained
+    assert again.average.module.pooling.log_temperature.item() == averaged
+
+
+@pytest.mark.parametrize("extra", [{"end_weight": 5.0}, {"diversity": "negative-correlation"}, {"diversity": "error-correlation"}])
+def test_what_a_recipe_adds_to_the_loss_is_minimised(recipe, discs, tmp_path, extra):
+    def first_loss(options: dict, folder: str) -> float:
+        # Frames of five slices: the middle one is no end slice.
+        run, seen = start(recipe(loss={"name": "equation-4"} | options), discs.select(["p2"]), tmp_path / folder), []
+        run.on_progress = seen.append
+        run.train(steps=1)
+        return seen[0].loss
+
+    assert first_loss(extra, "a") != first_loss({}, "b")
+
+
+def test_unknown_diversity_is_refused_before_the_run_starts(recipe, discs, tmp_path):
+    with pytest.raises(InputError, match="no diversity term is called 'apart'"):
+        start(recipe(loss={"diversity": "apart"}), discs, tmp_path)
+
+
+def test_end_stacks_do_not_change_the_length_of_the_run(recipe, discs, tmp_path):
+    plain, more = (start(recipe(batch={"frames": 3, "end_stacks": share}), discs, tmp_path) for share in (0.0, 1.0))
+    assert plain.total == more.total
+    more.train(steps=2)
+    assert more.step == 2

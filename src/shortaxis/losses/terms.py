@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-import torch.nn.functional as F
+import torch
 
 from shortaxis.labels import N_CLASSES
 
@@ -62,7 +62,9 @@ def true_probability(probabilities: Tensor, labels: Tensor) -> Tensor:
 
 def one_hot(labels: Tensor, like: Tensor) -> Tensor:
     """Labels (B, H, W) as (B, C, H, W) of zeros and ones, in the type of `like`."""
-    return F.one_hot(labels, N_CLASSES).movedim(-1, 1).to(like.dtype)
+    # Not torch's own `one_hot`, which takes eight bytes for each zero and looks at the labels before it goes on.
+    classes = torch.arange(N_CLASSES, device=labels.device)
+    return (labels[..., None] == classes).movedim(-1, 1).to(like.dtype)
 
 
 def weighted_mean(per_slice: Tensor, weight: Tensor) -> Tensor:

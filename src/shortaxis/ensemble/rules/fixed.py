@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
+
 from shortaxis.ensemble.pooling import Pooled, fixed_pooling
 from shortaxis.ensemble.rules.rule import check_switches
 from shortaxis.errors import InputError
@@ -38,4 +40,6 @@ class Fixed:
         if len(weights) != len(members):
             msg = f"fixed pooling has {len(weights)} weights for {len(members)} members; give one weight a member"
             raise InputError(msg)
-        return fixed_pooling(members, members.new_tensor(weights), averaging, outer_softmax=self.outer_softmax)
+        # Filled on the device: a list would be copied there at every step, and waited for.
+        omega = torch.cat([members.new_full((1,), weight) for weight in weights])
+        return fixed_pooling(members, omega, averaging, outer_softmax=self.outer_softmax)
