@@ -13,82 +13,14 @@ from shortaxis.ensemble.model_file import ModelSpec, file_sha256, save_model
 from shortaxis.errors import InputError
 from shortaxis.inference import Model
 from shortaxis.quality import calibration as calibration_module
-from shortaxis.quality.calibration import (
-    SliceTable,
-    auroc,
-    calibrate,
-    calibrate_file,
-    calibration_path,
-    fit_trust,
-    load_calibration,
-    slice_dsc,
-)
-from shortaxis.quality.features import FEATURES
+from shortaxis.quality import forest as forest_module
+from shortaxis.quality.calibration import calibrate, calibrate_file, calibration_path, load_calibration
 from shortaxis.study import Frame
 
 
-def table(n: int = 600, seed: int = 0, strength: float = 2.0) -> SliceTable:
-    """Slices whose first sign tells how poor they are, the others nothing."""
-    rng = np.random.default_rng(seed)
-    signs = rng.normal(size=(n, len(FEATURES)))
-    dsc = np.clip(0.9 - 0.1 * strength * np.maximum(signs[:, 0] + rng.normal(0, 0.5, n), 0), 0, 1)
-    return SliceTable(signs, dsc, rng.random(n) < 0.5, np.array([f"p{i % 30}" for i in range(n)]))
-
-
-def test_auroc_by_hand():
-    assert auroc(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True])) == 0.75
-    assert auroc(np.array([1.0, 1.0]), np.array([True, False])) == 0.5
-    assert auroc(np.array([1.0]), np.array([True])) is None
-
-
-def test_the_fit_finds_the_sign_that_tells():
-    trust = fit_trust(table(), {"data": "made"})
-    assert int(np.argmax(np.abs(trust.coefficients))) == 0
-    assert trust.coefficients[0] > 1
-    assert trust.provenance["auroc_end_slices"] > 0.9
-    assert trust.provenance["data"] == "made"
-    assert trust.provenance["flagged_good"] == pytest.approx(0.22, abs=0.03)
-
-
-def test_signs_that_tell_nothing_are_reported_as_such():
-    honest = table(400)
-    blind = SliceTable(np.random.default_rng(5).normal(size=honest.signs.shape), honest.dsc, honest.end, honest.patient)
-    assert fit_trust(blind, {}).provenance["auroc_all_slices"] == pytest.approx(0.5, abs=0.12)
-
-
-def test_twins_are_judged_together():
-    made = table(120)
-    twins = SliceTable(made.signs, made.dsc, made.end, np.array(["a"] * 60 + ["b"] * 60))
-    with pytest.raises(InputError, match="three patients or more"):
-        fit_trust(twins, {})
-
-
-def test_no_good_end_slice_is_refused():
-    made = table(120)
-    with pytest.raises(InputError, match="0 good"):
-        fit_trust(SliceTable(made.signs, made.dsc, made.dsc < 0.8, made.patient), {})
-
-
-def test_a_constant_sign_does_no_harm():
-    made = table(200)
-    made.signs[:, 3] = 7.0
-    trust = fit_trust(made, {})
-    assert trust.coefficients[3] == pytest.approx(0, abs=1e-6)
-
-
-@pytest.mark.parametrize("dsc", [0.1, 0.95])
-def test_nothing_to_tell_apart_is_refused(dsc):
-    made = table(50)
-    with pytest.raises(InputError, match="good and with poor end slices"):
-        fit_trust(SliceTable(made.signs, np.full(50, dsc), made.end, made.patient), {})
-
-
-def test_dsc_of_a_slice_is_the_mean_over_what_either_side_shows():
-    truth, prediction = np.zeros((2, 3, 2, 2), np.uint8)
-    truth[0], prediction[0] = [[3, 3], [2, 2]], [[3, 3], [0, 0]]
-    prediction[1, 0, 0] = 1
-    # Slice 0: LV 1, MYO 0. Slice 1: RV 0. Slice 2: nothing on either side.
-    assert slice_dsc(truth, prediction).tolist() == [0.5, 0.0, 1.0]
+@pytest.fixture(autouse=True)
+def small_forests(monkeypatch):
+    monkeypatch.setattr(forest_module, "TREES", 10)
 
 
 class _Echo(Model):
@@ -161,11 +93,27 @@ def test_patients_with_identical_images_count_as_one_in_the_intervals():
         calibrate(_Echo(1), nine, "abc")
 
 
-def test_patients_of_the_training_are_refused_by_name(tmp_path):
+def test_a_data_set_of_nothing_but_patients_of_the_training_is_refused(tmp_path):
     echo = _Echo(1)
-    save_model(tmp_path / "m.safetensors", echo.ensemble, replace(echo.spec, card={"train_patients": ["p3", "p9"]}))
-    with pytest.raises(InputError, match=r"m\.safetensors was trained on p3 \(2 such"):
+    save_model(tmp_path / "m.safetensors", echo.ensemble, replace(echo.spec, card={"train_patients": [f"p{k}" for k in range(12)]}))
+    with pytest.raises(
+        InputError, match=r"m\.safetensors was trained on p0 and on every other patient of made; give held-out patients too"
+    ):
         calibrate_file(tmp_path / "m.safetensors", _patients(12), "cpu")
+
+
+def test_patients_of_the_training_teach_signs_but_set_no_figure(tmp_path):
+    echo = _Echo(1)
+    echo.spec = replace(echo.spec, card={"train_patients": ["p0", "p1", "p2", "p3"]})
+    facts = calibrate(echo, _patients(16), "abc").trust.provenance
+    assert facts["patients"] == [f"p{k}" for k in range(4, 16)]
+    assert facts["taught_by_patients"] == 16
+    assert (facts["end_slices"], facts["taught_by_end_slices"]) == (12 * 2 * 4, 16 * 2 * 4)
+
+
+def test_a_list_of_the_file_stands_on_one_line(tmp_path):
+    calibrate(_Echo(1), _patients(12), "abc").save(tmp_path / "c.json")
+    assert len((tmp_path / "c.json").read_text().splitlines()) < 80
 
 
 def test_a_file_is_named_by_its_hash(tmp_path, monkeypatch):
@@ -206,7 +154,7 @@ def test_too_few_patients_are_refused():
         calibrate(_Echo(1), _patients(4), "abc")
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 1, "trust": 3}', '{"format": 1, "trust": {}}'])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 2, "trust": 3}', '{"format": 2, "trust": {}}'])
 def test_a_damaged_file_is_refused_by_name(tmp_path, content):
     (tmp_path / "c.json").write_text(content)
     with pytest.raises(InputError, match=r"c\.json: not a calibration"):

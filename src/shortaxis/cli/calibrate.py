@@ -14,7 +14,7 @@ def calibrate(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model file (.safetensors).")],
     data: Annotated[str, typer.Option(metavar="KIND:PATH", help="Data set, such as acdc:acdc/training.")],
     split: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The run's split.json: its held-out patients are used. Without it, all patients.")
+        Path | None, typer.Option(metavar="FILE", help="The run's split.json: only the patients that it names are used.")
     ] = None,
     sibling: Annotated[
         Path | None,
@@ -26,7 +26,10 @@ def calibrate(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print the calibration as JSON to stdout.")] = False,
 ) -> None:
-    """Learn from held-out patients when an end slice is to be checked, and how wide the intervals of the indices must be.
+    """Learn from annotated patients when an end slice is to be checked, and how wide the intervals of the indices must be.
+
+    Threshold, intervals and figures come from the held-out patients. Those that the model was trained on only teach what a poor slice
+    looks like.
 
     [dim]Examples:[/]
 
@@ -43,12 +46,12 @@ def calibrate(
     from shortaxis.quality.calibration import calibrate_file, calibration_path
 
     dataset = open_dataset(data)
-    held_out = dataset if split is None else dataset.select(Split.from_json(split).held_out)
+    if split is not None:
+        chosen = Split.from_json(split)
+        dataset = dataset.select((*chosen.train, *chosen.held_out))
     with progress("Calibrating") as report:
         count = itertools.count(1)
-        calibration = calibrate_file(
-            model, watched(held_out, lambda name: report(next(count), len(held_out), name)), device, sibling=sibling
-        )
+        calibration = calibrate_file(model, watched(dataset, lambda name: report(next(count), len(dataset), name)), device, sibling=sibling)
     path = calibration_path(sibling or model) if out is None else out
     calibration.save(path)
     if json:
@@ -56,8 +59,8 @@ def calibrate(
         return
     facts = calibration.trust.provenance
     show(
-        f"{path}: {facts['end_slices']} end slices of {len(facts['patients'])} patients, {facts['poor_end_slices']} of them poor\n"
-        f"Cross-validated: AUROC {_number(facts['auroc_end_slices'])}, "
+        f"{path}: {facts['end_slices']} end slices of {len(facts['patients'])} held-out patients, {facts['poor_end_slices']} of them poor\n"
+        f"Each judged unseen: AUROC {_number(facts['auroc_end_slices'])}, "
         f"caught {_number(facts['caught_dsc_below_0.7'])} of the end slices with DSC < 0.7, "
         f"flagged {_number(facts['flagged_good'])} of the good ones"
     )

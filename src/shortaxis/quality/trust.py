@@ -9,76 +9,119 @@ import numpy as np
 import scipy  # its parts load when they are used, which keeps quick what needs none
 
 from shortaxis.errors import InputError
-from shortaxis.labels import Structure
+from shortaxis.labels import FOREGROUND
 from shortaxis.metrics.end_coefficient import end_slices
-from shortaxis.quality.features import FEATURES
+from shortaxis.quality.features import FEATURES, base_is_first
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
+
+    from shortaxis.quality.forest import Forest
 
 POOR_DSC: Final = 0.8
 """A slice is poor when the mean DSC of its structures is below this, the threshold of Eq. 6."""
 
 MOST_REASONS: Final = 3
+_WEIGHTY: Final = 0.3
+"""A reason is told when it explains this share of what the first explains."""
+_SUREST: Final = 0.01
+"""Shares of poor slices are kept this far from 0 and 1 before their logarithm is taken."""
 
-REASONS: Final = {
-    "member_disagreement": "the members of the ensemble disagree",
-    "softness": "the probabilities do not settle on one outline",
-    "edge_entropy": "the outline is blurred",
-    "faint_structure": "a structure is faintly seen but left out",
-    "missing_structure": "a structure of the neighbouring slice is missing",
-    "area_change": "an area changes sharply against the neighbouring slice",
-    "centroid_jump": "the heart's centre jumps against the neighbouring slice",
-    "smallness": "the section is small, near the apex or beyond it",
-    "endness": "the slice is at the end of the stack",
+_OF_STRUCTURE: Final = {
+    "whether the {} reaches this slice is unclear": (("doubt_of_presence",), ("faint_structure", "missing_structure")),
+    "the members of the ensemble disagree about the {}": (("members_apart", "member_areas_apart"), ("member_disagreement",)),
+    "the outline of the {} is blurred": (("doubt_inside",), ("softness", "edge_entropy")),
+    "the {} does not fit the neighbouring slice": (("shrinking", "away_from_neighbour", "log_area"), ("area_change",)),
 }
+"""Words with a place for the structure: the signs of the structure, and those of the slice, that they stand for."""
+_OF_SLICE: Final = {
+    "the heart's centre jumps against the neighbouring slice": ("centroid_jump",),
+    "the myocardium does not close around the cavity": ("open_ring",),
+    "the slice may lie beyond {}": ("endness", "smallness", "basal"),
+}
+_BEYOND: Final = {"basal": "the valve plane", "apical": "the apex"}
+_NAMES: Final = {"RV": "RV", "MYO": "myocardium", "LV": "LV"}
 
 
 @dataclass(frozen=True)
 class TrustModel:
-    """A logistic model of `poor` on the standardised signs of a slice, with the limits above which a sign is named as a reason.
+    """A forest on the signs of a slice, its answer made a probability by a logistic curve (Platt, 1999).
 
     Attributes:
-        features: Names of the signs, keys of `FEATURES`.
-        mean: Of each sign over the calibration slices.
-        scale: Standard deviation of each sign.
-        coefficients: One a sign.
-        intercept: Of the logistic model.
+        features: Names of the signs that the forest asks for, of `FEATURES`.
+        forest: Gives the share of poor slices among those that look like this one.
+        slope: Of the logistic curve on the logit of that share.
+        intercept: Of the logistic curve.
         threshold: Probability from which on a slice is to be checked.
-        usual: 95th percentile of each sign over the good calibration slices.
+        typical: Median of each sign over the good end slices.
         provenance: How it was made and how well it does: plain JSON types.
     """
 
     features: tuple[str, ...]
-    mean: tuple[float, ...]
-    scale: tuple[float, ...]
-    coefficients: tuple[float, ...]
+    forest: Forest
+    slope: float
     intercept: float
     threshold: float
-    usual: tuple[float, ...]
+    typical: tuple[float, ...]
     provenance: dict[str, Any]
 
     def __post_init__(self) -> None:
-        unknown = sorted(set(self.features) - FEATURES.keys())
-        lengths = {len(values) for values in (self.features, self.mean, self.scale, self.coefficients, self.usual)}
-        if unknown or len(lengths) != 1:
-            msg = f"the trust model is damaged: {unknown or 'its lists differ in length'}; make it again with `shortaxis calibrate`"
+        unknown = sorted(set(self.features) - set(FEATURES))
+        asked = max(self.forest.feature)
+        if unknown or len(self.typical) != len(self.features) or asked >= len(self.features):
+            what = f"unknown signs {', '.join(unknown)}" if unknown else "its lists differ in length"
+            msg = f"the trust model is damaged: {what}; make it again with `shortaxis calibrate`"
             raise InputError(msg)
 
     def probability(self, signs: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
         """Probability that each slice is poor, float64 (D,), from `slice_features`."""
-        x = (np.stack([signs[name] for name in self.features], axis=1) - self.mean) / self.scale
-        return np.asarray(scipy.special.expit(x @ np.asarray(self.coefficients) + self.intercept), np.float64)
+        return self._probability(np.stack([signs[name] for name in self.features], axis=1))
 
-    def reasons(self, signs: dict[str, NDArray[np.float64]], index: int) -> tuple[str, ...]:
-        """What is unusual about a slice, in words, the weightiest first: one to three reasons."""
-        weight = {
-            name: coefficient * (signs[name][index] - mean) / scale
-            for name, coefficient, mean, scale in zip(self.features, self.coefficients, self.mean, self.scale, strict=True)
-        }
-        ranked = sorted(weight, key=lambda name: -weight[name])
-        unusual = [name for name in ranked if signs[name][index] > dict(zip(self.features, self.usual, strict=True))[name]]
-        return tuple(REASONS[name] for name in (unusual or ranked[:1])[:MOST_REASONS])
+    def reasons(self, signs: dict[str, NDArray[np.float64]], index: int, level: str) -> tuple[str, ...]:
+        """Say why a slice looks poor: by how much the probability would fall if some of its signs were those of a typical good end slice.
+
+        Args:
+            signs: From `slice_features`.
+            index: The slice.
+            level: `basal` or `apical`.
+
+        Returns:
+            One to three reasons in words, the weightiest first; each kind of reason once, with the structure that it weighs most for.
+        """
+        x = np.array([signs[name][index] for name in self.features])
+        words, kinds, columns = zip(*self._groups(level), strict=True)
+        mended = np.tile(x, (len(words), 1))
+        for row, of_group in zip(mended, columns, strict=True):
+            row[of_group] = np.array(self.typical)[of_group]
+        gain = self._probability(x[None]) - self._probability(mended)
+        told: dict[str, str] = {}
+        for place in np.argsort(-gain, kind="stable"):
+            if told and gain[place] < _WEIGHTY * gain.max():
+                break
+            told.setdefault(kinds[place], words[place])
+        return tuple(told.values())[:MOST_REASONS]
+
+    def _probability(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(scipy.special.expit(self.slope * logit_of_share(self.forest.share_poor(x)) + self.intercept), np.float64)
+
+    def _groups(self, level: str) -> Iterator[tuple[str, str, list[int]]]:
+        """Each reason in words, its kind, and the columns of its signs; only those of which the model has a sign."""
+        place = {name: column for column, name in enumerate(self.features)}
+        for words, (own, shared) in _OF_STRUCTURE.items():
+            for part in FOREGROUND:
+                names = [*(f"{name}_{part.name.lower()}" for name in own), *shared]
+                if columns := [place[name] for name in names if name in place]:
+                    yield words.format(_NAMES[part.name]), words, columns
+        for words, names_of_slice in _OF_SLICE.items():
+            if columns := [place[name] for name in names_of_slice if name in place]:
+                yield words.format(_BEYOND[level]), words, columns
+
+
+def logit_of_share(share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logit of the share of poor slices, kept finite."""
+    return np.asarray(scipy.special.logit(np.clip(share, _SUREST, 1 - _SUREST)), np.float64)
 
 
 @dataclass(frozen=True)
@@ -118,13 +161,6 @@ def judge_end_slices(model: TrustModel, signs: dict[str, NDArray[np.float64]], l
     for index in sorted(end_slices(depth)):
         check = bool(probability[index] >= model.threshold)
         level = "basal" if (index < depth / 2) == basal_first else "apical"
-        reasons = model.reasons(signs, index) if check else ()
+        reasons = model.reasons(signs, index, level) if check else ()
         verdicts.append(SliceVerdict(index, level, "check" if check else "trust", float(probability[index]), reasons))
     return tuple(verdicts)
-
-
-def base_is_first(labels: NDArray[np.uint8]) -> bool:
-    """Whether the stack runs from base to apex: its half with the larger ventricular cavities is the basal one; base first in a tie."""
-    cavities = np.isin(labels, (Structure.RV, Structure.LV)).sum(axis=(1, 2))
-    half = len(labels) // 2
-    return bool(cavities[:half].sum() >= cavities[len(labels) - half :].sum())
