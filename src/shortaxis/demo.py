@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,8 +19,12 @@ from shortaxis.metrics.case import Case
 from shortaxis.phantom import GROUPS, Phantom, make_phantom
 from shortaxis.reports.picture import save_picture
 from shortaxis.segmenting.findings import Findings
+from shortaxis.segmenting.measuring import SegmentedImage, flags_of, measured
 from shortaxis.segmenting.opening import OpenModel, open_model
+from shortaxis.segmenting.plan import PlannedImage, PlannedStudy
+from shortaxis.segmenting.reporting import Told, build_report, show_pixels, write_report
 from shortaxis.segmenting.trusting import Judged, segment_judged
+from shortaxis.segmenting.wishes import Wishes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
 
 N_PHASES: Final = 12
 """Phases of the demonstration's heartbeat: enough to see it move, few enough for a laptop."""
+STUDY: Final = "study.nii.gz"
 
 _TRUTHS: Final = {
     "lv_edv": "edv",
@@ -85,8 +91,8 @@ def run_demo(
     """Make a phantom study, segment it, and leave everything in a folder.
 
     Args:
-        out: The folder for `study.nii.gz` (the cine), `truth.nii.gz` (exact masks), `labels.nii.gz`, `indices.json`, `evaluation.json` and
-            `picture.png`; they appear together or not at all.
+        out: The folder for `study.nii.gz` (the cine), `truth.nii.gz` (exact masks), `labels.nii.gz`, `indices.json`, `evaluation.json`,
+            `picture.png`, `report.html` and `report.json`; they appear together or not at all.
         group: Diagnostic group of the virtual patient.
         seed: Chooses the patient.
         model: A model file; None is the released model.
@@ -106,14 +112,18 @@ def run_demo(
     opened = open_model(model, device)
     on_progress(0, N_PHASES, "rendering")
     phantom = make_phantom(seed, group=group, n_phases=N_PHASES)
+    since = time.perf_counter()
     with staged(out) as stage:
-        segmentation, verdicts = _segment(phantom, stage, opened, lambda phase: on_progress(phase + 1, N_PHASES, "segmenting"))
+        judged = _segment(phantom, stage, opened, lambda phase: on_progress(phase + 1, N_PHASES, "segmenting"))
+        segmentation = judged.segmentation
         study = segmentation.study
         name = str(study.subject.identifier)
         write_like(segmentation.labels, study, stage / "labels.nii.gz")
         findings = Findings(name)
-        findings.add(segmentation, "study.nii.gz", verdicts=verdicts)
+        findings.add(segmentation, STUDY, verdicts=judged.verdicts)
         write_json(stage / "indices.json", findings.to_dict(opened.provenance, opened.calibration))
+        told = Told(opened, Wishes(), f"shortaxis demo --group {group} --seed {seed}", time.perf_counter() - since)
+        _write_report(name, judged, findings, told, stage)
         evaluation = evaluate_cases(_cases(phantom, segmentation))
         write_json(stage / "evaluation.json", evaluation.to_dict())
         save_picture(
@@ -126,14 +136,22 @@ def run_demo(
     return Demonstration(name, measured, evaluation, out, (study.end_diastole or 0) + 1, (study.end_systole or 0) + 1)
 
 
+def _write_report(name: str, judged: Judged, findings: Findings, told: Told, stage: Path) -> None:
+    image = PlannedImage(stage / STUDY, Path("labels.nii.gz"))
+    planned = PlannedStudy(name, image.path, (image,), Path("indices.json"))
+    images = [SegmentedImage(image, judged)]
+    report = build_report(planned, images, findings, flags_of(measured(images)), told)
+    write_report(report, show_pixels(images), planned, stage)
+
+
 def _segment(phantom: Phantom, stage: Path, opened: OpenModel, on_phase: Callable[[int], None]) -> Judged:
     """Segment what a user would have: the file, not the array in memory."""
     truth = phantom.study
-    write_like(truth.pixels, truth, stage / "study.nii.gz", dtype=np.float32)
+    write_like(truth.pixels, truth, stage / STUDY, dtype=np.float32)
     write_like(phantom.labels, truth, stage / "truth.nii.gz")
-    study = read(stage / "study.nii.gz")
+    study = read(stage / STUDY)
     study = replace(study, end_diastole=truth.end_diastole, end_systole=truth.end_systole, subject=truth.subject)
-    return segment_judged(opened, study, on_phase, keep_uncertainty=False)
+    return segment_judged(opened, study, on_phase, keep_entropy=True)
 
 
 def _cases(phantom: Phantom, segmentation: Segmentation) -> list[Case]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def demo(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for study, labels, indices and picture.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for study, labels, indices, report and picture.")] = Path("demo"),
     group: Annotated[str, typer.Option(help="Group of the virtual patient: NOR, DCM, HCM, MINF or RV.")] = "NOR",
     seed: Annotated[int, typer.Option(min=0, help="Chooses the patient.")] = 0,
     model: Annotated[Path | None, typer.Option(metavar="FILE", help="Model file; by default the released model.")] = None,
@@ -43,7 +43,7 @@ def demo(
         _table(found),
         f"DSC against the exact masks: {dsc:.1f} % (protocol clinical, ED and ES)",
         "",
-        f"Look at {out / 'picture.png'}; then try:",
+        f"Look at {out / 'report.html'} in a browser; then try:",
     )
     show(f"  shortaxis segment {out / 'study.nii.gz'} --ed {found.end_diastole} --es {found.end_systole} --out labels")
 

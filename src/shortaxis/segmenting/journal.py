@@ -173,8 +173,8 @@ class Journal:
             head = msgspec.json.decode(manifest.read_bytes(), type=dict[str, msgspec.Raw])
             studies = msgspec.json.decode(head.pop("studies"), type=list[msgspec.Raw])
             with atomic_path(self._path) as temporary, temporary.open("wb") as stream:
-                stream.write(msgspec.json.encode({key: head[key] for key in self.head if key in head}) + b"\n")
-                stream.writelines(msgspec.json.format(study, indent=-1) + b"\n" for study in studies)
+                for content in (msgspec.json.encode({key: head[key] for key in self.head if key in head}), *studies):
+                    stream.write(msgspec.json.format(content, indent=-1) + b"\n")
         except (msgspec.DecodeError, KeyError, OSError) as error:
             msg = f"{manifest}: is not the record of a run, or damaged; segment without --resume, or into another --out folder"
             raise InputError(msg) from error

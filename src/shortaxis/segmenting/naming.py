@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from shortaxis.segmenting.plan import PlannedStudy
+
+_LEFT_OUT: Final = "; it is left out"
+"""How a note ends that begins with the name of a file; see `shortaxis.io.dicom.reader`."""
 
 
 def shown_path(path: Path, *, keep: bool) -> str:
@@ -52,6 +55,8 @@ def shown_notes(notes: tuple[str, ...], study: PlannedStudy, *, keep: bool) -> l
 
 
 def _unnamed(note: str, names: set[str]) -> str:
-    """Put `a file` for a file's name at the beginning of a note; the longest name that fits is meant."""
+    """Put `a file` for the name of a file that is left out; the longest name that fits is meant."""
+    if not note.endswith(_LEFT_OUT):
+        return note
     named = max((name for name in names if note.startswith(f"{name} ")), key=len, default=None)
     return note if named is None else f"a file{note[len(named) :]}"

@@ -12,6 +12,7 @@ from shortaxis import __version__
 from shortaxis.indices import SEGMENTS, regional_indices
 from shortaxis.indices.aha import apex_is_last
 from shortaxis.indices.curves import with_phases
+from shortaxis.io.atomic import atomic_path
 from shortaxis.io.dicom import DicomSource
 from shortaxis.io.dicom.identity import read_identity
 from shortaxis.reports.content import (
@@ -27,12 +28,14 @@ from shortaxis.reports.content import (
     StudyReport,
     WallSegment,
 )
+from shortaxis.reports.page import write_page
 from shortaxis.segmenting.inputs import content_sha256
 from shortaxis.segmenting.measuring import measured
 from shortaxis.segmenting.naming import shown_notes, shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -120,6 +123,23 @@ def show_pixels(images: Sequence[SegmentedImage]) -> ReportPixels:
     )
 
 
+def write_report(report: StudyReport, pixels: ReportPixels, planned: PlannedStudy, out: Path) -> None:
+    """Write `report.json` and `report.html` where the plan of the study wants them.
+
+    Args:
+        report: From `build_report`.
+        pixels: From `show_pixels`.
+        planned: Which study it is.
+        out: The folder that the plan's paths are relative to.
+
+    Raises:
+        InputError: The folder cannot be written.
+    """
+    with atomic_path(out / planned.report("json")) as temporary:
+        temporary.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+    write_page(report, pixels, out / planned.report("html"))
+
+
 def _stack_known(arrays: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
     known = [array for array in arrays if array is not None]
     return _stack(known) if len(known) == len(arrays) else None
@@ -138,6 +158,7 @@ def _facts(image: SegmentedImage, planned: PlannedStudy, *, keep: bool) -> Image
     study, dicom = image.study, image.planned.dicom
     notes = study.source.notes if isinstance(study.source, DicomSource) else ()
     phases, slices, rows, columns = study.pixels.shape
+    z, y, x = (round(millimetres, _DIGITS + 1) for millimetres in study.spacing)
     return ImageFacts(
         file=shown_path(image.planned.path, keep=keep),
         format="DICOM" if dicom else "NIfTI",
@@ -146,7 +167,7 @@ def _facts(image: SegmentedImage, planned: PlannedStudy, *, keep: bool) -> Image
         slices=slices,
         rows=rows,
         columns=columns,
-        spacing_mm=study.spacing,
+        spacing_mm=(z, y, x),
         notes=shown_notes(notes, planned, keep=keep),
     )
 
@@ -174,7 +195,11 @@ def _segments(segmentation: Segmentation) -> tuple[list[WallSegment], str | None
 
 def _frames(images: Sequence[SegmentedImage], findings: Findings) -> list[FrameRow]:
     """One row a frame; ED and ES are named only in the images that the indices rest on."""
-    times = [time for image in images for time in image.study.phase_times or [None] * image.study.n_phases]
+    times = [
+        None if image.study.phase_times is None else round(image.study.phase_times[phase], _DIGITS)
+        for image in images
+        for phase in range(image.study.n_phases)
+    ]
     rows = [
         {"end_slices": [], **row, "time_ms": time, "phase": row["phase"] if decisive else None}
         for row, time, decisive in zip(findings.frames, times, findings.decisive, strict=True)

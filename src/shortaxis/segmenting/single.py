@@ -8,22 +8,19 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
-
 from shortaxis.datasets.acdc import read_image
 from shortaxis.errors import InputError
 from shortaxis.indices.curves import with_phases
 from shortaxis.io import read, refuse_constant, write_like
-from shortaxis.io.atomic import atomic_path, write_json
+from shortaxis.io.atomic import write_json
 from shortaxis.io.dicom.segmentation import write_dicom_seg
 from shortaxis.io.nifti_maps import write_maps
-from shortaxis.reports.page import write_page
 from shortaxis.segmenting.findings import Findings
 from shortaxis.segmenting.inputs import state_of
 from shortaxis.segmenting.measuring import SegmentedImage, flags_of, measured
 from shortaxis.segmenting.naming import shown_path
 from shortaxis.segmenting.plan import MAPS
-from shortaxis.segmenting.reporting import Told, build_report, show_pixels
+from shortaxis.segmenting.reporting import Told, build_report, show_pixels, write_report
 from shortaxis.segmenting.trusting import segment_judged
 
 if TYPE_CHECKING:
@@ -34,7 +31,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shortaxis.quality.flags import QualityFlag
-    from shortaxis.reports.content import StudyReport
     from shortaxis.segmenting.opening import OpenModel
     from shortaxis.segmenting.plan import PlannedImage, PlannedStudy
     from shortaxis.segmenting.trusting import Judged
@@ -96,7 +92,8 @@ def segment_study(planned: PlannedStudy, stage: Path, task: Task, on_share: Call
     if wishes.report:
         with _blaming(planned):
             report = build_report(planned, images, findings, flags, _told(planned, task, time.perf_counter() - since))
-        found |= _write_report(report, planned, images, stage)
+        write_report(report, show_pixels(images), planned, stage)
+        found |= {"report": planned.report("json").as_posix(), "page": planned.report("html").as_posix()}
     return found | _in_short(content, findings, flags, calibrated=task.opened.calibration is not None) | {"state": state}
 
 
@@ -204,14 +201,6 @@ def _write_dicom_seg(image: SegmentedImage, stage: Path, task: Task) -> list[Pat
         return write_dicom_seg(segmentation.labels, study, out, model_name=model["name"], model_sha256=model["sha256"], phases=phases)
     except InputError as error:  # a source file that is gone; a full disk stops the next output
         raise UnfitError(error) from error
-
-
-def _write_report(report: StudyReport, planned: PlannedStudy, images: Sequence[SegmentedImage], stage: Path) -> dict[str, str]:
-    paths = {"report": planned.report("json"), "page": planned.report("html")}
-    with atomic_path(stage / paths["report"]) as temporary:
-        temporary.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
-    write_page(report, show_pixels(images), stage / paths["page"])
-    return {kind: path.as_posix() for kind, path in paths.items()}
 
 
 def _in_short(content: dict[str, Any], findings: Findings, flags: Sequence[QualityFlag], *, calibrated: bool) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from shortaxis.io.atomic import atomic_path
@@ -26,14 +27,15 @@ COLUMNS: Final = (
 )
 """The columns in their order, which does not change between versions; new ones come at the end."""
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""A spreadsheet takes a cell that begins so for a formula (OWASP, CSV Injection)."""
+_FORMULA: Final = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+"""A spreadsheet takes text that begins so for a formula (OWASP, CSV Injection)."""
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]+")
 
 
 def write_summary(path: Path, rows: Iterable[dict[str, Any]], model_sha256: str) -> None:
     """Write the table of a run, whole or not at all: UTF-8, commas, a header, empty cells for what is not known.
 
-    Text that a spreadsheet would take for a formula gets an apostrophe in front.
+    Text that a spreadsheet would take for a formula gets an apostrophe in front, and no text breaks a line.
 
     Args:
         path: The file.
@@ -65,6 +67,8 @@ def _cells(row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _harmless(cell: Any) -> Any:
-    if isinstance(cell, str) and cell.startswith(_FORMULA):
-        return f"'{cell}"
-    return cell
+    """Numbers stay as they are; text loses line breaks and the like, and what makes a formula of it."""
+    if not isinstance(cell, str):
+        return cell
+    text = _CONTROL.sub(" ", cell).strip()
+    return f"'{text}" if text.startswith(_FORMULA) else text
