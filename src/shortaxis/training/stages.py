@@ -140,7 +140,8 @@ class Course:
             if ensemble is None:
                 if index and self.processes.any(budget.is_spent):
                     return None
-                ensemble = self._trained(index, budget, resume=resume)
+                earlier = next((done for other, done in trained if other.name == stage.start), None)
+                ensemble = self._trained(index, budget, earlier, resume=resume)
                 if ensemble is None:
                     return None
             trained.append((stage, ensemble))
@@ -160,13 +161,15 @@ class Course:
         self.done.append((card["steps"], card["training_seconds"]))
         return ensemble
 
-    def _trained(self, index: int, budget: Budget, *, resume: bool) -> StreamingEnsemble | None:
-        """Train a stage; None where it is not done when the budget is spent."""
+    def _trained(self, index: int, budget: Budget, earlier: StreamingEnsemble | None, *, resume: bool) -> StreamingEnsemble | None:
+        """Train a stage, from the weights of an `earlier` one where it has one; None where it is not done when the budget is spent."""
         stage, folder = self.stages[index], self.out / self.stages[index].name
         torch.manual_seed(stage.recipe.seed)
         spec = spec_of(stage.recipe)
         ensemble = spec.build()
-        if self.start is not None:
+        if earlier is not None:
+            ensemble.load_state_dict(earlier.state_dict())
+        elif self.start is not None:
             for member, position in zip(ensemble.members, stage.members, strict=True):
                 member.load_state_dict(self.start.members[position].state_dict())
         ensemble = ensemble.to(self.processes.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -9,12 +9,19 @@ from shortaxis.training.policies.bagging import Bagging
 from shortaxis.training.policies.joint import Joint
 from shortaxis.training.policies.meta import MetaStacking
 from shortaxis.training.policies.policy import Assembled, Policy, Stage, TrainingSet
+from shortaxis.training.policies.soup import Soup
 from shortaxis.training.policies.stacking import Stacking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-POLICIES: Final[dict[str, Callable[..., Policy]]] = {"bagging": Bagging, "joint": Joint, "meta": MetaStacking, "stacking": Stacking}
+POLICIES: Final[dict[str, Callable[..., Policy]]] = {
+    "bagging": Bagging,
+    "joint": Joint,
+    "meta": MetaStacking,
+    "soup": Soup,
+    "stacking": Stacking,
+}
 
 
 def build_policy(table: dict[str, Any]) -> Policy:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import msgspec
 import torch
 
 from shortaxis.datasets.splits import k_fold
 from shortaxis.errors import InputError
 from shortaxis.training.policies.meta_fit import Examples, fit_meta
-from shortaxis.training.policies.policy import Assembled, Stage, joined, solo_recipes, with_pooling
+from shortaxis.training.policies.policy import Assembled, Stage, joined, shortened, solo_recipes, with_pooling
 from shortaxis.training.policies.stacking import Stacking
 
 if TYPE_CHECKING:
@@ -69,7 +68,9 @@ class MetaStacking:
         for split in k_fold(dataset, self.folds, recipe.seed):
             fold = split.fold or 0
             for index, solo in enumerate(solo_recipes(recipe, first_seed=_FOLD_SEEDS + 1000 * fold)):
-                stages.append(Stage(f"fold-{fold + 1}-member-{index + 1}", self._shortened(solo), split.train, (index,), kept=False))
+                stages.append(
+                    Stage(f"fold-{fold + 1}-member-{index + 1}", shortened(solo, self.fold_share), split.train, (index,), kept=False)
+                )
         return [*stages, *Stacking().stages(recipe, dataset)]
 
     def assemble(self, spec: ModelSpec, trained: Sequence[tuple[Stage, StreamingEnsemble]], training: TrainingSet) -> Assembled:
@@ -81,15 +82,6 @@ class MetaStacking:
         coefficients, bias, facts = fit_meta(examples, self.ridge)
         described = with_pooling(spec, coefficients=coefficients, bias=bias)
         return Assembled(joined(described, trained), described, {"meta": facts})
-
-    def _shortened(self, recipe: Recipe) -> Recipe:
-        schedule = recipe.schedule
-        changes: dict[str, Any] = {
-            name: max(1, round(value * self.fold_share))
-            for name, value in (("epochs", schedule.epochs), ("steps", schedule.steps))
-            if value is not None
-        }
-        return msgspec.structs.replace(recipe, schedule=msgspec.structs.replace(schedule, **changes))
 
 
 def _folds(trained: Sequence[tuple[Stage, StreamingEnsemble]], training: TrainingSet) -> list[tuple[list[StreamingEnsemble], list[str]]]:

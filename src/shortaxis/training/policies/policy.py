@@ -33,6 +33,7 @@ class Stage:
         patients: Whose frames are trained on; one that stands twice counts twice.
         members: Positions of the stage's members in the ensemble of the whole recipe.
         kept: Whether the trained weights go into the model.
+        start: Name of an earlier stage of the same members, from whose averaged weights this one goes on; None begins as the run does.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Stage:
     patients: tuple[str, ...]
     members: tuple[int, ...]
     kept: bool = True
+    start: str | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,15 @@ def solo_recipes(recipe: Recipe, *, first_seed: int = 0) -> list[Recipe]:
         )
         for index, group in enumerate(groups)
     ]
+
+
+def shortened(recipe: Recipe, share: float) -> Recipe:
+    """The recipe with a share of its schedule, at least one step or epoch; the warm-up stays as it is."""
+    schedule = recipe.schedule
+    changes: dict[str, Any] = {
+        name: max(1, round(value * share)) for name, value in (("epochs", schedule.epochs), ("steps", schedule.steps)) if value is not None
+    }
+    return msgspec.structs.replace(recipe, schedule=msgspec.structs.replace(schedule, **changes))
 
 
 def derived_seed(seed: int, *numbers: int) -> int:
