@@ -53,10 +53,7 @@ def frames_of(dataset):
 
 
 def centre_by_simpleitk(file, number, folder) -> np.ndarray:
-    """World position (RAS+) of the centre of one segment, as SimpleITK sees it.
-
-    SimpleITK takes all frames for one stack, so it is given an object with this segment alone.
-    """
+    """Centre (RAS+) of one segment as SimpleITK sees it, given an object with this segment alone: it takes all frames for one stack."""
     dataset = pydicom.dcmread(file)
     groups = dataset.PerFrameFunctionalGroupsSequence
     kept = [i for i, group in enumerate(groups) if group.SegmentIdentificationSequence[0].ReferencedSegmentNumber == number]
@@ -216,8 +213,7 @@ def test_an_object_belongs_to_the_patient_and_the_study_of_its_source(datasets, 
 
 def test_the_objects_form_one_new_series_with_a_number_for_each_phase(datasets, source):
     images = [pydicom.dcmread(file, stop_before_pixels=True) for file in source.rglob("*.dcm")]
-    (series,) = {dataset.SeriesInstanceUID for dataset in datasets}
-    instances = {dataset.SOPInstanceUID for dataset in datasets}
+    (series,), instances = {dataset.SeriesInstanceUID for dataset in datasets}, {dataset.SOPInstanceUID for dataset in datasets}
     assert series not in {image.SeriesInstanceUID for image in images}
     assert len(instances) == 5
     assert not instances & {image.SOPInstanceUID for image in images}
