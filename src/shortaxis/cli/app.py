@@ -17,6 +17,7 @@ from shortaxis.cli.demo import demo
 from shortaxis.cli.doctor import doctor
 from shortaxis.cli.evaluate import evaluate
 from shortaxis.cli.export import export
+from shortaxis.cli.figures import figures
 from shortaxis.cli.model import model
 from shortaxis.cli.networks import networks
 from shortaxis.cli.pack import pack
@@ -111,6 +112,6 @@ def program(
             stream.reconfigure(errors="replace")  # a terminal without UTF-8 shows ? and not an error
 
 
-for command in (segment, doctor, evaluate, train, demo, networks, model, export, calibrate, speed, split, pack, phantom, schema):
+for command in (segment, doctor, evaluate, train, demo, networks, model, export, calibrate, speed, split, pack, phantom, schema, figures):
     app.command()(command)
 app.add_typer(benchmark, name="benchmark")

@@ -71,7 +71,7 @@ def save_picture(segmentation: Segmentation, path: Path | str, *, title: str = "
         for column, depth in enumerate(slices):
             axes = page.panel(row, column)
             axes.imshow(image[depth], cmap="gray", vmin=low, vmax=high, aspect="auto", interpolation="bilinear")
-            _outline(axes, segmentation.labels[phase, depth, rows, columns])
+            draw_outlines(axes, segmentation.labels[phase, depth, rows, columns])
             if row == 0:
                 axes.set_title(f"{depth + 1}/{study.n_slices}", fontsize=7, color=_FAINT, pad=3)
             if column == 0:
@@ -135,7 +135,8 @@ def _choose_slices(labels: NDArray[np.uint8]) -> list[int]:
     return sorted({round(position) for position in np.linspace(first, last, min(MOST_SLICES, last - first + 1))})
 
 
-def _outline(axes: Axes, labels: NDArray[np.uint8]) -> None:
+def draw_outlines(axes: Axes, labels: NDArray[np.uint8]) -> None:
+    """Draw the contours of `OUTLINES` of a slice, uint8 (H, W), where labels change."""
     for _, inside, colour in OUTLINES:
         mask = np.isin(labels, inside)
         if mask.any() and min(mask.shape) > 1:
