@@ -157,7 +157,7 @@ def test_every_foreign_package_is_a_declared_dependency() -> None:
     requirements = sum((extras[name] for name in extras if name != "dev"), project["dependencies"])
     declared = {re.split(r"[<>=\[; ]", requirement)[0].lower() for requirement in requirements} | {"shortaxis"}
     foreign = set().union(*map(imported_packages, MODULES)) - set(sys.stdlib_module_names)
-    assert {{"PIL": "pillow", "gdcm": "python-gdcm"}.get(name, name) for name in foreign} <= declared
+    assert {{"PIL": "pillow", "sklearn": "scikit-learn"}.get(name, name) for name in foreign} <= declared
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if room_of(path) != "__init__"], ids=name_of)
