@@ -24,6 +24,7 @@ from shortaxis.cli.pack import pack
 from shortaxis.cli.phantom import phantom
 from shortaxis.cli.schema import schema
 from shortaxis.cli.segment import segment
+from shortaxis.cli.soup import soup
 from shortaxis.cli.speed import speed
 from shortaxis.cli.split import split
 from shortaxis.cli.train import train
@@ -112,6 +113,23 @@ def program(
             stream.reconfigure(errors="replace")  # a terminal without UTF-8 shows ? and not an error
 
 
-for command in (segment, doctor, evaluate, train, demo, networks, model, export, calibrate, speed, split, pack, phantom, schema, figures):
+for command in (
+    segment,
+    doctor,
+    evaluate,
+    train,
+    demo,
+    networks,
+    model,
+    export,
+    soup,
+    calibrate,
+    speed,
+    split,
+    pack,
+    phantom,
+    schema,
+    figures,
+):
     app.command()(command)
 app.add_typer(benchmark, name="benchmark")
