@@ -162,5 +162,10 @@ def make_result() -> Callable[..., Result]:
 
 
 @pytest.fixture
+def squares() -> Callable[..., Case]:
+    return make_case
+
+
+@pytest.fixture
 def twins() -> list[Shared]:
     return [Shared("t1", "b")]

@@ -14,7 +14,10 @@ def figures(
     number: Annotated[int, typer.Argument(metavar="2|3|4", min=2, max=4, help="Figure of the paper.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Vector graphics as .svg or .pdf, or a .png.")],
     results: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder with the results of `shortaxis benchmark run`.")] = None,
-    model: Annotated[Path | None, typer.Option(metavar="FILE", help="Figures 2 and 3: a model, in place of --results.")] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Figures 2 and 3: a model. Without --results, 3 takes the released one."),
+    ] = None,
     data: Annotated[str | None, typer.Option(metavar="KIND:PATH", help="Figure 2 with --model: patients to score.")] = None,
     case: Annotated[
         str | None, typer.Option(metavar="KIND:PATH/NAME", help="Figure 3: an annotated frame; by default one of the phantom.")

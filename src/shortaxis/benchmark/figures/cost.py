@@ -69,7 +69,7 @@ def draw_cost(table: BenchmarkTable, results: Sequence[Result]) -> Figure:
         )
         _label(axes, table, lines)
         figure.legend(handles=_families(families, lines), loc="outside lower center", ncols=6, columnspacing=1.2)
-        axes.legend(handles=_sizes(table, lines), loc="lower right", labelspacing=1.1, borderpad=0.8, frameon=True, edgecolor=GRID)
+        axes.legend(handles=_sizes(table, lines), loc="best", labelspacing=1.1, borderpad=0.8, frameon=True, edgecolor=GRID)
     return figure
 
 

@@ -73,21 +73,20 @@ def figure_3(
     Args:
         results: Folder of `shortaxis benchmark run`; models of its first ensemble in `PREFERRED`, and of its single networks, are taken.
         row: Row of `results` whose model is shown instead.
-        model: An ensemble.
+        model: An ensemble; without it and without `results` the released one.
         solo: Other models, each of one network trained alone.
         case: See `read_case`.
         device: See `choose_device`.
 
     Raises:
-        InputError: Neither or both of `results` and `model` are given, there is no such row or case, or a model cannot be read.
+        InputError: Both `results` and `model` are given, there is no such row or case, or a model cannot be read.
     """
-    if (results is None) == (model is None):
-        msg = "Fig. 3 needs either --results or --model"
+    if results is not None and model is not None:
+        msg = "Fig. 3 takes its models either from --results or from --model; leave one out"
         raise InputError(msg)
     if results is not None:
         model, found = _models_of(results, row)
         solo = [*solo, *found]
-    assert model is not None
     chosen = choose_device(device)
     ensemble = load_model(model, chosen)
     alone = [(_solo_name(path, index), load_model(path, chosen)) for index, path in enumerate(solo, start=1)]

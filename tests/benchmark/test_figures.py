@@ -1,0 +1,234 @@
+"""Figures 2, 3 and 4: what they show, and that they are the same bytes every time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from shortaxis.benchmark.figures.case_study import member_names, read_case, study_case
+from shortaxis.benchmark.figures.cost import draw_cost, family_of, spread_apart
+from shortaxis.benchmark.figures.draw import figure_2, figure_3, figure_4
+from shortaxis.benchmark.figures.style import STRUCTURES, check_format, new_figure, save_figure, styled
+from shortaxis.benchmark.figures.weights import draw_weights, sweeps_of
+from shortaxis.benchmark.result import write_result
+from shortaxis.benchmark.sweep import WEIGHTS, sweep_of_row, sweep_weights
+from shortaxis.benchmark.table import build_table
+from shortaxis.datasets.dataset import Dataset
+from shortaxis.ensemble.model_file import ModelSpec, save_model
+from shortaxis.errors import InputError
+from shortaxis.inference.predictor import Model, load_model
+from shortaxis.metrics.bootstrap import Resampling
+from shortaxis.reports.picture import OUTLINES
+from shortaxis.training import load_recipe
+
+MEMBER = {"network": "unet", "options": {"widths": [4, 8]}}
+GRID = {"kind": "physical", "spacing_mm": 2.0, "size": 32}
+
+
+def spec_of(members: int, rule: str = "uncertainty", **options) -> ModelSpec:
+    return ModelSpec(f"{members}unet", [MEMBER] * members, {"rule": rule, **options}, GRID, {})
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Untrained models of one and of two networks."""
+    folder = tmp_path_factory.mktemp("models")
+    for members in (1, 2):
+        torch.manual_seed(members)
+        spec = spec_of(members)
+        save_model(folder / f"{members}.safetensors", spec.build(), spec)
+    return folder
+
+
+@pytest.fixture
+def sweep():
+    dsc = {name: [90 - 8 * (weight - 0.7) ** 2 for weight in WEIGHTS] for name in ("dsc_average", "dsc_rv", "dsc_myo", "dsc_lv", "ec")}
+    return {"members": ["unet", "deeplabv3plus"], "weights": list(WEIGHTS), "protocols": {"reference": dsc}}
+
+
+def text_of(figure) -> str:
+    return " ".join(text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")))
+
+
+def test_structures_have_the_colours_that_they_have_on_pictures():
+    assert list(STRUCTURES.values()) == [colour for _, _, colour in OUTLINES]
+
+
+@pytest.mark.parametrize("suffix", [".svg", ".pdf", ".png"])
+def test_equal_figures_are_equal_files_without_a_date(tmp_path, sweep, suffix):
+    for name in ("one", "other"):
+        save_figure(draw_weights({"rows/1unet-1d3p-fixed": [sweep]}), tmp_path / f"{name}{suffix}")
+    content = (tmp_path / f"one{suffix}").read_bytes()
+    assert content == (tmp_path / f"other{suffix}").read_bytes()
+    assert b"CreationDate" not in content
+    assert b"<dc:date>" not in content
+
+
+def test_the_look_leaves_no_trace_and_other_endings_are_refused(tmp_path):
+    import matplotlib as mpl  # noqa: PLC0415
+
+    before = mpl.rcParams["svg.hashsalt"]
+    with styled():
+        assert mpl.rcParams["svg.hashsalt"] == "shortaxis"
+    assert mpl.rcParams["svg.hashsalt"] == before
+    for act in (lambda: check_format("a.jpg"), lambda: save_figure(new_figure(1, 1), tmp_path / "a.gif")):
+        with pytest.raises(InputError, match=r"figures are written as .svg, .pdf, .png"):
+            act()
+
+
+class TestWeights:
+    def test_the_ends_of_a_sweep_are_the_members_alone(self, models, discs):
+        data = discs({"p1": 1})
+        model = load_model(models / "2.safetensors")
+        found = sweep_weights(model, data)["protocols"]["paper"]["dsc_average"]
+        frame = next(iter(data))
+        for index, position in ((-1, 0), (0, 1)):
+            spec = spec_of(1, "fixed", outer_softmax=False)
+            alone = spec.build()
+            alone.members[0].load_state_dict(model.ensemble.members[position].state_dict())
+            with torch.inference_mode():
+                assert Model(alone, spec).segment_frame(frame.image, frame.spacing[1:]).labels.shape == frame.labels.shape
+            from shortaxis.training.validation import validate  # noqa: PLC0415
+
+            expected = validate(alone, spec, data)["results"]["paper"]["overall"]["dsc_average"]["value"]
+            np.testing.assert_allclose(np.nan_to_num(found[index] or 0.0), np.nan_to_num(expected or 0.0))
+
+    def test_only_rows_of_two_members_under_fixed_pooling_are_swept(self, models, discs):
+        model = load_model(models / "2.safetensors")
+        assert sweep_of_row(model, load_recipe("rows/2unet-uncertainty"), discs({"p1": 1})) is None
+        assert sweep_of_row(load_model(models / "1.safetensors"), load_recipe("rows/unet"), discs({"p1": 1})) is None
+
+    def test_other_models_and_empty_data_are_refused(self, models, discs):
+        with pytest.raises(InputError, match="has 1 members; the weight of the first"):
+            sweep_weights(load_model(models / "1.safetensors"), discs({"p1": 1}))
+        with pytest.raises(InputError, match="holds no annotated frame to score"):
+            sweep_weights(load_model(models / "2.safetensors"), Dataset("none", ()))
+
+    def test_the_best_weight_is_marked_and_members_are_named(self, sweep, make_result):
+        figure = draw_weights(sweeps_of([make_result("rows/1unet-1d3p-fixed", seed, weight_sweep=sweep) for seed in (0, 1)]))
+        text = text_of(figure)
+        assert "90.00" in text
+        assert "1UNet + 1D3P" in text
+        assert "Weight of UNet (the rest is D3P's)" in text
+        assert "protocol reference" in text
+
+    def test_two_rows_are_two_panels_in_the_papers_order(self, sweep, make_result):
+        results = [
+            make_result("rows/2unet-fixed", weight_sweep=sweep | {"members": ["unet", "unet"]}),
+            make_result("rows/1unet-1d3p-fixed", weight_sweep=sweep),
+        ]
+        titles = [axes.get_title(loc="left") for axes in draw_weights(sweeps_of(results)).axes]
+        assert titles == ["a)  1UNet + 1D3P", "b)  2UNet"]
+
+    def test_a_curve_that_is_undefined_everywhere_has_no_best_weight(self, sweep):
+        sweep["protocols"]["reference"]["dsc_average"] = [None] * len(WEIGHTS)
+        assert "90.00" not in text_of(draw_weights({"a": [sweep]}))
+
+    def test_what_is_not_there_is_refused(self, sweep, make_result, tmp_path):
+        with pytest.raises(InputError, match="no result holds a sweep of weights; run a row of two members"):
+            sweeps_of([make_result()])
+        with pytest.raises(InputError, match="not swept under the protocol 'clinical'; choose one of reference"):
+            draw_weights({"a": [sweep]}, protocol="clinical")
+        for wrong in ({}, {"results": tmp_path, "model": tmp_path}, {"model": tmp_path}):
+            with pytest.raises(InputError, match="either --results, or --model together with --data"):
+                figure_2(**wrong)
+
+    def test_a_model_and_data_will_do(self, models, pack):
+        assert "2UNet" in text_of(figure_2(model=models / "2.safetensors", data=pack({"p1": 1}), device="cpu"))
+
+
+class TestCase:
+    def test_everyone_has_a_column(self, models, discs):
+        frame = next(iter(discs({"p1": 1})))
+        ensemble, solo = (load_model(models / f"{members}.safetensors") for members in (2, 1))
+        columns, prediction = study_case(frame, ensemble, [("UNet 1", solo)])
+        assert [seen.name.partition("\n")[0] for seen in columns] == ["Image", "Truth", "UNet 1", "UNet 2", "UNet 1", "Ensemble"]
+        np.testing.assert_array_equal(columns[-1].labels, prediction.labels)
+        np.testing.assert_array_equal(columns[1].labels, frame.labels)
+
+    def test_members_are_numbered_where_several_are_of_one_kind(self):
+        spec = spec_of(2)
+        assert member_names(spec) == ["UNet 1", "UNet 2"]
+        mixed = ModelSpec("m", [MEMBER, {"network": "deeplabv3plus"}, {"network": "own"}], {}, {})
+        assert member_names(mixed) == ["UNet", "D3P", "own"]
+
+    def test_the_figure_names_slices_scores_and_maps(self, models, pack):
+        figure = figure_3(model=models / "2.safetensors", solo=[models / "1.safetensors"], case=f"{pack({'p1': 1})}/p1_ED", device="cpu")
+        text = text_of(figure)
+        for word in ("slice 0", "end-slice DSC", "σ" if "σ" in text else "sigma", "omega", "UNet 1\nsolo", "p1_ED, end slices, by 2unet"):
+            assert word in text
+
+    def test_one_network_alone_has_no_maps(self, models, pack):
+        text = text_of(figure_3(model=models / "1.safetensors", case=f"{pack({'p1': 1})}/p1_ED", device="cpu"))
+        assert "omega" not in text
+
+    def test_a_model_of_several_members_is_solo_under_its_own_name(self, models, pack):
+        both = models / "2.safetensors"
+        assert "2unet\nsolo" in text_of(figure_3(model=both, solo=[both], case=f"{pack({'p1': 1})}/p1_ED", device="cpu"))
+
+    def test_a_case_that_is_not_there_is_refused(self, pack):
+        with pytest.raises(InputError, match="write KIND:PATH/NAME"):
+            read_case("patient")
+        with pytest.raises(InputError, match="holds no annotated frame 'p1_XX'; its frames are named like p1_ED, p1_ES"):
+            read_case(f"{pack({'p1': 1})}/p1_XX")
+
+    def test_models_are_taken_from_results(self, models, pack, make_result, tmp_path):
+        case = f"{pack({'p1': 1})}/p1_ED"
+        jobs = {"rows/unet": 1, "rows/2unet-fixed": 2, "rows/2unet-uncertainty": 2}
+        for row, members in jobs.items():
+            folder = tmp_path / "out" / row / "seed-0"
+            write_result(folder / "result.json", make_result(row, members=members))
+            (folder / "run").mkdir()
+            (folder / "run" / "model.safetensors").write_bytes((models / f"{members}.safetensors").read_bytes())
+        text = text_of(figure_3(results=tmp_path / "out", case=case, device="cpu"))
+        assert "UNet 1\nsolo" in text
+        assert "Ensemble" in text
+        assert "Ensemble" not in text_of(figure_3(results=tmp_path / "out", row="unet", case=case, device="cpu"))
+        with pytest.raises(InputError, match="no finished job of the row 'd3p' with its model"):
+            figure_3(results=tmp_path / "out", row="d3p", case=case)
+        (tmp_path / "empty").mkdir()
+        with pytest.raises(InputError, match="no finished job of an ensemble with its model"):
+            figure_3(results=tmp_path / "empty", case=case)
+        with pytest.raises(InputError, match="either from --results or from --model"):
+            figure_3(results=tmp_path, model=models / "1.safetensors")
+
+
+class TestCost:
+    @pytest.mark.parametrize(
+        ("changes", "family"),
+        [
+            ({}, "single"),
+            ({"members": 2, "recipe": {"pooling": {"rule": "fixed"}}}, "fixed"),
+            ({"members": 2, "recipe": {"pooling": {"rule": "uncertainty"}}}, "uncertainty"),
+            ({"members": 2, "recipe": {"pooling": {"rule": "entropy"}}}, "other"),
+            ({"members": 2, "policy": "bagging"}, "apart"),
+            ({"members": 2, "recipe": {"augmenting": {"order": "views-first"}}}, "augmenting"),
+        ],
+    )
+    def test_rows_fall_into_families(self, make_result, changes, family):
+        assert family_of(make_result(**changes)) == family
+
+    def test_every_row_is_named_and_the_axes_say_what_they_show(self, make_result, tmp_path):
+        for row, shift in (("rows/unet", 1), ("rows/2unet-fixed", 0)):
+            for seed in (0, 1):
+                result = make_result(row, seed, {"a": shift, "b": seed})
+                write_result(tmp_path / row / str(seed) / "result.json", result)
+        text = text_of(figure_4(tmp_path))
+        for word in ("unet", "2unet-fixed", "GFLOPs a slice", "protocol reference", "held-out patients", "M parameters"):
+            assert word in text
+
+    def test_a_table_without_a_dsc_is_refused(self, make_result):
+        results = [make_result(held_out={"a": 0})]
+        table = build_table(results, ["paper"], resampling=Resampling(rounds=0))
+        line = table.parts[0].lines[0]
+        object.__setattr__(line.figures["dsc_average"], "value", np.nan)
+        with pytest.raises(InputError, match="no row has a DSC under the protocol 'paper'"):
+            draw_cost(table, results)
+
+    @pytest.mark.parametrize(
+        ("values", "places"),
+        [([], []), ([1.0, 5.0], [1.0, 5.0]), ([1.0, 1.0, 1.0], [-1.0, 1.0, 3.0]), ([0.0, 3.0, 3.0], [0.0, 2.0, 4.0])],
+    )
+    def test_labels_are_moved_apart_around_where_they_were(self, values, places):
+        assert spread_apart(values, 2.0) == pytest.approx(places)

@@ -1,0 +1,196 @@
+"""Table 1 from results made by hand."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from shortaxis.benchmark.comparable import notes_on
+from shortaxis.benchmark.result import Shared
+from shortaxis.benchmark.table import build_table, table_to_dict
+from shortaxis.benchmark.table_formats import as_csv, as_latex, as_markdown, as_text
+from shortaxis.errors import InputError
+from shortaxis.metrics.bootstrap import Resampling
+from shortaxis.metrics.protocols import PROTOCOLS
+
+FEW = Resampling(rounds=200)
+
+
+@pytest.fixture
+def results(make_result):
+    people = {"a": 0, "b": 1, "c": 2}
+    better = dict.fromkeys(people, 0)
+    return [
+        *[make_result("rows/2unet-uncertainty", seed, better, members=2, updates=200) for seed in (0, 1)],
+        *[make_result("rows/unet", seed, people) for seed in (0, 1)],
+        make_result("beyond/soup", 0, people),
+    ]
+
+
+def table(results, protocols=("reference",), **options):
+    return build_table(results, protocols, resampling=FEW, **options)
+
+
+def test_rows_stand_in_the_papers_order_and_those_beyond_it_last(results):
+    assert [line.row for line in table(results).parts[0].lines] == ["rows/unet", "rows/2unet-uncertainty", "beyond/soup"]
+
+
+def test_the_paper_stands_beside_figures_of_its_own_protocol_alone(results):
+    built = table(results, None)
+    assert [part.protocol for part in built.parts] == list(PROTOCOLS)
+    printed = {part.protocol: [bool(line.paper) for line in part.lines] for part in built.parts}
+    assert printed == {"reference": [True, True, False], "paper": [False] * 3, "clinical": [False] * 3}
+    assert built.parts[0].lines[1].paper["ec"] == 81.0
+
+
+def test_a_perfect_row_scores_100_and_differs_from_the_baseline_by_what_that_lacks(results):
+    plain, perfect, _ = table(results).parts[0].lines
+    assert perfect.figures["dsc_average"].value == 100.0
+    assert perfect.differences["dsc_average"].value == pytest.approx(100.0 - plain.figures["dsc_average"].value)
+    assert plain.differences == {}
+    assert (perfect.trainings, perfect.patients) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"), [(None, "rows/unet"), ("rows/2unet-uncertainty", "rows/2unet-uncertainty"), ("soup", "beyond/soup")]
+)
+def test_the_baseline_is_found_by_its_name_or_the_last_part_of_it(results, asked, found):
+    assert table(results, baseline=asked).baseline == found
+
+
+def test_without_a_single_unet_the_first_row_is_the_baseline(results):
+    assert table(results[:2]).baseline == "rows/2unet-uncertainty"
+
+
+def test_what_is_not_there_is_refused(results):
+    with pytest.raises(InputError, match="no row is called 'nobody'; the results hold rows/unet"):
+        table(results, baseline="nobody")
+    with pytest.raises(InputError, match="no protocol is called 'mine'"):
+        table(results, ["mine"])
+    with pytest.raises(InputError, match="no result has scores on test patients; run the jobs with --test"):
+        table(results, on="test")
+
+
+def test_scores_on_test_patients_alone_need_not_be_asked_for(make_result):
+    results = [make_result(test={"x": 0, "y": 1})]
+    assert table(results).on == "test"
+    with pytest.raises(InputError, match="held-out patients; run the jobs with --hold-out or --fold"):
+        table(results, on="held-out")
+
+
+def test_test_patients_that_were_trained_on_are_named_and_left_out_in_a_part_of_their_own(make_result):
+    built = table([make_result(test={"x": 0, "b": 3}, shared=[Shared("t1", "b")])])
+    together, without = built.parts
+    assert (together.patients, without.patients) == ("test patients", "test patients without b")
+    assert (together.lines[0].patients, without.lines[0].patients) == (2, 1)
+    assert without.lines[0].figures["dsc_average"].value == 100.0 > together.lines[0].figures["dsc_average"].value
+    assert "test patient b has the images of training patient t1" in built.notes
+
+
+def test_the_training_patients_twins_do_not_concern_held_out_patients(make_result):
+    built = table([make_result(held_out={"a": 0}, test={"x": 0, "b": 1}, shared=[Shared("t1", "b")])])
+    assert len(built.parts) == 1
+    assert not any("images of" in note for note in built.notes)
+
+
+def test_costs_are_those_of_the_row(results):
+    cost = table(results).costs["rows/2unet-uncertainty"]
+    assert (cost.parameters, cost.flops, cost.edge, cost.train_seconds, cost.steps) == (2_000_000, 16_000_000_000, 224, 60.0, 100)
+    assert cost.milliseconds_per_slice == pytest.approx(50.0)  # 0.25 s a frame of five slices
+
+
+class TestNotes:
+    def test_matched_rows_of_three_seeds_need_none(self, make_result):
+        rows = {row: [make_result(row, seed) for seed in range(3)] for row in ("rows/unet", "rows/d3p")}
+        assert notes_on(rows, "rows/unet") == []
+
+    @pytest.mark.parametrize(
+        ("changes", "note"),
+        [
+            ({"recipe": {"augmentation": {"flip": False}}}, "rows/d3p is not matched with rows/unet: other augmentation"),
+            ({"updates": 50}, "other number of steps a network (50 against 100)"),
+            ({"updates_besides": 40}, "other training (40 steps of networks besides the model)"),
+            ({"train_patients": ["t9"]}, "other training patients"),
+            ({"complete": False, "steps": 7}, "the limit of the job cut training short at step 7 of 100"),
+            ({"hardware": "H100"}, "times were taken on different hardware and do not compare: CPU; H100"),
+            ({"notice": "weights were chosen by the held-out patients"}, "rows/d3p: weights were chosen by the held-out patients"),
+        ],
+    )
+    def test_what_keeps_rows_from_being_compared_is_said(self, make_result, changes, note):
+        rows = {
+            "rows/unet": [make_result(seed=seed) for seed in range(3)],
+            "rows/d3p": [make_result("rows/d3p", seed, **changes) for seed in range(3)],
+        }
+        assert any(note in found for found in notes_on(rows, "rows/unet"))
+
+    def test_patients_of_another_fold_are_no_mismatch(self, make_result):
+        rows = {"a": [make_result(fold=0)] * 3, "b": [make_result(fold=1, train_patients=["t3"])] * 3}
+        assert notes_on(rows, "a") == []
+
+    def test_few_or_unequally_many_trainings_are_said(self, make_result):
+        notes = notes_on({"a": [make_result()] * 3, "b": [make_result()]}, "a")
+        assert notes == [
+            "b has 1 training, a 3 trainings",
+            "b: fewer than three trainings say little about the luck of the seed, whatever interval and mark say",
+        ]
+
+    def test_results_of_several_recipes_in_one_row_are_said(self, make_result):
+        mixed = [make_result(), make_result(recipe={"grid": {"size": 9}}), make_result()]
+        assert "a: its results come from different recipes or budgets" in notes_on({"a": mixed}, "a")
+
+
+class TestFormats:
+    @pytest.fixture
+    def built(self, results):
+        return table(results, None)
+
+    def test_text_fits_a_terminal_of_ninety_columns(self, built):
+        console = Console(width=90, record=True, file=io.StringIO())
+        console.print(*as_text(built))
+        text = console.export_text()
+        assert "…" not in text
+        for word in (
+            "Protocol reference, held-out patients",
+            "paper 81.00",
+            "Δ +",
+            "100.00 ± 0.00",
+            "LVEF bias",
+            "2unet-",
+            "Note: rows/unet",
+        ):
+            assert word in text
+
+    def test_markdown_has_tables_of_equal_width(self, built):
+        blocks = [block for block in as_markdown(built).split("\n\n") if block.startswith("|")]
+        assert len(blocks) == 7  # figures and differences of three protocols, and the costs
+        for block in blocks:
+            assert len({line.count(" | ") for line in block.splitlines()}) == 1
+
+    def test_markdown_has_the_papers_columns_under_its_protocol_only(self, built):
+        heads = [line for line in as_markdown(built).splitlines() if line.startswith("| Row | Trainings")]
+        assert ["(paper)" in head for head in heads] == [True, False, False]
+
+    def test_latex_is_balanced_and_escapes_nothing_twice(self, built):
+        text = as_latex(built)
+        assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 3
+        rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+        assert {line.count("&") for line in rows if "LVEF" not in line} >= {7}
+        assert r"\pm" in text
+        assert "−" not in "".join(rows)
+
+    def test_csv_holds_every_figure_in_full(self, built):
+        rows = list(csv.DictReader(io.StringIO(as_csv(built))))
+        assert len(rows) == 3 * (5 + 5 + 8)
+        perfect = next(row for row in rows if row["row"] == "rows/2unet-uncertainty" and row["figure"] == "ec")
+        assert (float(perfect["value"]), float(perfect["paper"]), perfect["protocol"]) == (100.0, 81.0, "reference")
+        baseline = next(row for row in rows if row["row"] == "rows/unet")
+        assert baseline["difference"] == baseline["mark"] == ""
+
+    def test_the_json_form_is_json(self, built):
+        content = json.loads(json.dumps(table_to_dict(built), allow_nan=False))
+        assert [part["protocol"] for part in content["parts"]] == list(PROTOCOLS)
+        assert content["costs"]["rows/unet"]["steps"] == 100
