@@ -127,17 +127,95 @@ def test_phases_may_be_given(run, study, tmp_path):
     assert [row["phase"] for row in content["frames"]] == [None, "ED", None, "ES", None, None]
 
 
+def flown(canaries, folder, *streams):
+    """Where a canary got out."""
+    texts = [*contents(folder), *((f"stream {number}", text.encode()) for number, text in enumerate(streams))]
+    return [(name, canary) for name, content in texts for canary in canaries if canary in content]
+
+
 def test_no_output_names_the_patient_the_place_the_day_or_the_study(run, study, tmp_path):
     canaries = mark(study)
     result = run("segment", study, "--save-uncertainty", "--save-probabilities", "--json", "--out", tmp_path / "out")
     assert result.exit_code == 0, result.stderr
-    flown = [
-        (name, canary)
-        for name, content in [*contents(tmp_path / "out"), ("stdout", result.stdout.encode()), ("stderr", result.stderr.encode())]
-        for canary in canaries
-        if canary in content
-    ]
-    assert flown == []
+    assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".gz", ".json", ".html", ".csv"}
+    assert flown(canaries, tmp_path / "out", result.stdout, result.stderr) == []
+
+
+def test_neither_do_a_table_of_failures_and_the_journal_of_a_run_that_was_killed(run, study, tmp_path, monkeypatch):
+    canaries = mark(study)
+    lone = study.parent / "lone"
+    lone.mkdir()
+    header = dcmread(next((study / "series020").iterdir()))
+    header.StudyInstanceUID = "1.2.826.0.1.1"
+    header.save_as(lone / "IM1")
+    (lone / f"{CANARY}.dcm").write_bytes((lone / "IM1").read_bytes()[:2000])
+    (study / f"{CANARY}.dcm").write_bytes(next((study / "series020").iterdir()).read_bytes()[:2000])
+
+    def kill(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr("shortaxis.segmenting.journal.Journal.fold", kill)
+        assert run("segment", study.parent, "--out", tmp_path / "out").exit_code == 130
+    assert (tmp_path / "out" / "segment.jsonl").is_file()
+    assert flown(canaries, tmp_path / "out") == []
+    result = run("segment", study.parent, "--out", tmp_path / "out", "--resume")
+    assert result.exit_code == 1
+    assert "lone" in (tmp_path / "out" / "summary.csv").read_text()
+    assert flown(canaries, tmp_path / "out") == []
+
+
+def test_places_are_named_by_nothing_but_the_studys_own_folder(run, study, model_file, tmp_path):
+    place, out, models = (tmp_path / f"{CANARY}{number}" for number in range(3))
+    place.mkdir()
+    models.mkdir()
+    result = run("segment", study.rename(place / "heart"), "--out", out / "out", "--model", shutil.copy(model_file, models))
+    assert result.exit_code == 0, result.stderr
+    assert flown({CANARY.encode()}, out) == []
+    content = json.loads((out / "out" / "heart.report.json").read_text())
+    assert content["provenance"]["command"] == "shortaxis segment heart --out out --model tiny.safetensors"
+
+
+def test_the_patient_is_named_in_the_report_where_identifiers_are_kept(run, study, tmp_path):
+    mark(study)
+    result = run("segment", study, "--keep-identifiers", "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr
+    content = json.loads((tmp_path / "out" / "heart.report.json").read_text())
+    name, number = (f"{CANARY}{NAMING.index(keyword)}" for keyword in ("PatientName", "PatientID"))
+    assert content["patient"]["name"] == name
+    assert content["patient"]["identifier"] == number
+    assert content["patient"]["birth_date"] == "1901-12-31"
+    assert content["images"][0]["file"] == str(study)
+    assert str(study) in content["provenance"]["command"]
+    assert number in (tmp_path / "out" / "heart.report.html").read_text()
+
+
+class TestDicomSeg:
+    def test_it_is_written_when_asked_for_with_ed_and_es_and_belongs_to_the_patient(self, run, study, tmp_path):
+        mark(study)
+        result = run("segment", study, "--ed", 1, "--es", 3, "--dicom-seg", "ed-es", "--out", tmp_path / "out")
+        assert result.exit_code == 0, result.stderr
+        files = sorted((tmp_path / "out" / "heart.seg").iterdir())
+        assert [path.name for path in files] == ["phase01.dcm", "phase03.dcm"]
+        header = dcmread(files[0])
+        assert header.Modality == "SEG"
+        assert str(header.PatientName) == f"{CANARY}{NAMING.index('PatientName')}"
+        (row,) = json.loads((tmp_path / "out" / "segment.json").read_text())["studies"]
+        assert row["images"][0]["dicom_seg"] == ["heart.seg/phase01.dcm", "heart.seg/phase03.dcm"]
+
+    def test_phases_of_an_earlier_run_do_not_stay(self, run, study, tmp_path):
+        for phases in ((1, 3), (2, 4)):
+            result = run(
+                *("segment", study, "--ed", phases[0], "--es", phases[1], "--dicom-seg", "ed-es", "--no-report", "--out", tmp_path / "out")
+            )
+            assert result.exit_code == 0, result.stderr
+        assert sorted(path.name for path in (tmp_path / "out" / "heart.seg").iterdir()) == ["phase02.dcm", "phase04.dcm"]
+
+    def test_of_nifti_files_it_is_refused_before_anything_runs(self, run, frame, tmp_path):
+        result = run("segment", frame, "--dicom-seg", "all", "--out", tmp_path / "out")
+        assert result.exit_code == 2
+        assert "refers to DICOM images" in result.stderr
+        assert not (tmp_path / "out").exists()
 
 
 def test_what_was_done_about_the_data_is_said(run, truth, tmp_path):
