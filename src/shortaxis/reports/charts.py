@@ -62,6 +62,20 @@ def round_limit(largest: float) -> float:
     return next(step * power for step in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10) if step * power >= largest * (1 - 1e-9))
 
 
+def ticks(largest: float) -> list[float]:
+    """Two to six round numbers from 0 to no less than a number.
+
+    Examples:
+        >>> ticks(238.0), ticks(0.0)
+        ([0.0, 50.0, 100.0, 150.0, 200.0, 250.0], [0.0, 1.0])
+    """
+    if largest <= 0:
+        return [0.0, 1.0]
+    power = 10.0 ** math.floor(math.log10(largest / 5))
+    step = next(factor * power for factor in (1, 2, 5, 10) if 5 * factor * power >= largest * (1 - 1e-9))
+    return [step * place for place in range(math.ceil(largest / step - 1e-9) + 1)]
+
+
 def volume_curves(frames: Sequence[FrameRow], places: Sequence[int]) -> Element:
     """Draw the volumes of LV and RV over the phases of a cine.
 
@@ -102,25 +116,25 @@ class _Axes:
         self.frames = frames
         self.timed = len(times) == len(frames) and all(later > earlier for earlier, later in pairwise(times))
         self.across = times if self.timed else [float(frame.frame) for frame in frames]
-        self.limit = round_limit(max(max(frame.lv_ml, frame.rv_ml) for frame in frames))
+        self.ticks = ticks(max(max(frame.lv_ml, frame.rv_ml) for frame in frames))
 
     def x(self, value: float) -> float:
         first, last = self.across[0], self.across[-1]
         return _LEFT + (self.right - _LEFT) * (value - first) / ((last - first) or 1)
 
     def y(self, ml: float) -> float:
-        return self.floor - (self.floor - _TOP) * ml / self.limit
+        return self.floor - (self.floor - _TOP) * ml / self.ticks[-1]
 
     def draw(self) -> list[Element]:
         parts = []
-        for ml in (self.limit * quarter / 4 for quarter in range(5)):
+        for ml in self.ticks:
             parts.append(element("line", class_="grid", x1=_LEFT, x2=self.right, y1=self.y(ml), y2=self.y(ml)))
             parts.append(element("text", f"{ml:g}", x=_LEFT - 6, y=self.y(ml) + 4, text_anchor="end"))
         ends = ((self.across[0], "start"), (self.across[-1], "end"))
         parts += [element("text", f"{value:.0f}", x=self.x(value), y=self.floor + 16, text_anchor=anchor) for value, anchor in ends]
         middle = (_LEFT + self.right) / 2
         parts.append(element("text", "time in ms" if self.timed else "frame", x=middle, y=self.floor + 16, text_anchor="middle"))
-        parts.append(element("text", "ml", x=10, y=self.y(self.limit * 7 / 8) + 4))
+        parts.append(element("text", "ml", x=10, y=(self.y(self.ticks[-1]) + self.y(self.ticks[-2])) / 2 + 4))
         return parts
 
 

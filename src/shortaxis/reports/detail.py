@@ -41,8 +41,9 @@ def curves(report: StudyReport) -> list[Element]:
     if not places:
         return [element("p", "Too few frames for a curve: a cine of at least three phases has one.", class_="quiet"), figures]
     readout = element("output", id="curve-readout", class_="readout")
+    repairs = [] if not report.repairs else [_repairs(report)]
     hint = element("p", "Click a moment to see it in the viewer.", class_="quiet screen-only")
-    return [volume_curves(frames, places), readout, hint, folded]
+    return [volume_curves(frames, places), readout, hint, folded, *repairs]
 
 
 def segments(report: StudyReport) -> list[Element]:
@@ -149,7 +150,7 @@ def provenance(report: StudyReport) -> list[Element]:
     head = ("Index", "Value", "Interval", "Definition", "Source")
     definitions = table(head, rows, caption="Every index, its definition and its source", class_="definitions")
     summary = f"All {plural(len(rows), 'index', 'indices')}: definitions and sources"
-    return [element("dl", *pairs, class_="provenance"), element("details", element("summary", summary), definitions)]
+    return [element("dl", *pairs, class_="provenance"), element("details", element("summary", summary), definitions, class_="on-paper")]
 
 
 def _end_slice(frame: FrameRow, place: int, judged: EndSlice, view: str) -> Element:
@@ -192,6 +193,22 @@ def _picture(pictures: Pictures, frame: int, index: int, label: str) -> Element:
     ]
     inside = element("g", image, element("g", *paths, transform=place, fill="none"), id=f"picture-{frame}-{index}")
     return element("svg", inside, class_="picture", viewBox=_view(pictures), role="img", aria_label=label)
+
+
+def _repairs(report: StudyReport) -> Element:
+    rows = [
+        [
+            f"{repair.image}, frame {repair.frame}",
+            str(repair.slice),
+            repair.structure,
+            *(f"{area:.0f} mm²" for area in (repair.before_mm2, repair.after_mm2)),
+        ]
+        for repair in report.repairs
+    ]
+    caption = "Places that contradicted their neighbours in time and were decided anew"
+    figures = table(("Frame", "Slice", "Structure", "Area before", "Area now"), rows, caption=caption)
+    summary = f"{plural(len(rows), 'place')} decided anew for consistency in time"
+    return element("details", element("summary", summary), figures)
 
 
 def _view(pictures: Pictures) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from shortaxis.reports.content import FrameRow, ReportPixels, StudyReport
+    from shortaxis.reports.content import FrameRow, RepairRow, ReportPixels, StudyReport
     from shortaxis.reports.sprites import Sheet
 
 MARGIN_MM: Final = 30.0
@@ -42,8 +42,9 @@ class Colouring(NamedTuple):
 
 COLOURINGS: Final = {
     "entropy": Colouring("magma", lambda share: np.clip(share * 6, 0, 0.85)),
-    "sigma": Colouring("viridis", lambda share: np.full_like(share, 0.7)),
-    "omega": Colouring("cividis", lambda share: np.full_like(share, 0.7)),
+    "sigma": Colouring("viridis", lambda share: np.full_like(share, 0.6)),
+    # An even share, in the middle, is clear: what shows is where one member weighs more than the others.
+    "omega": Colouring("cividis", lambda share: 0.85 * np.abs(2 * share - 1) ** 0.5),
 }
 
 
@@ -115,7 +116,7 @@ def viewer_data(report: StudyReport, pixels: ReportPixels, pictures: Pictures) -
         "size": [window.width, window.height],
         "close": [left, top, close.width, close.height],
         "pixelMm": [pictures.pixel_mm[1], pictures.pixel_mm[0]],
-        "frames": [_frame(frame) for frame in report.frames],
+        "frames": [_frame(frame, report.repairs) for frame in report.frames],
         "cine": cine_of(report.frames),
         "colours": [colour for _, _, colour in OUTLINES],
         "outlines": pictures.outlines,
@@ -124,14 +125,20 @@ def viewer_data(report: StudyReport, pixels: ReportPixels, pictures: Pictures) -
     }
 
 
-def _frame(frame: FrameRow) -> dict[str, Any]:
+def _frame(frame: FrameRow, repairs: list[RepairRow]) -> dict[str, Any]:
     end_slices = {str(judged.slice - 1): [judged.verdict, judged.level, judged.probability, judged.reasons] for judged in frame.end_slices}
+    anew: dict[str, list[str]] = {}
+    for repair in repairs:
+        if (repair.image, repair.frame) == (frame.image, frame.frame):
+            text = f"{repair.structure} {repair.before_mm2:.0f} → {repair.after_mm2:.0f} mm²"
+            anew.setdefault(str(repair.slice - 1), []).append(text)
     return {
         "number": frame.frame,
         "phase": frame.phase,
         "ms": frame.time_ms,
         "ml": [frame.lv_ml, frame.rv_ml, frame.myo_ml],
         "endSlices": end_slices,
+        "anew": anew,
     }
 
 
@@ -143,18 +150,33 @@ def _maps(pixels: ReportPixels, window: Window) -> list[dict[str, Any]]:
         sheets = [_coloured("entropy", share[:, place], 0, high) for place in range(share.shape[1])]
         text = f"Entropy of the pooled probabilities, 0 to {high / 255 * _LN_4:.2f} nat (ln 4 = {_LN_4:.2f} is the most there can be)"
         maps.append(_map("entropy", "Entropy", text, sheets, ("sure", "unsure"), ("0", f"{high / 255 * _LN_4:.2f} nat")))
-    for kind, symbol, values in (("sigma", "σ", pixels.sigma), ("omega", "Weight ω̄", pixels.omega)):
-        if values is None:
-            continue
-        cut = values[:, :, window.rows, window.columns]
-        low, high_value = float(cut.min()), float(cut.max())
-        what = "how decided it is (Eq. 3)" if kind == "sigma" else "how much it weighs (Eq. 3)"
-        ends = ("torn", "decided") if kind == "sigma" else ("little", "much")
-        for member in range(cut.shape[1]):
-            sheet = _coloured(kind, cut[:, member], low, high_value)
-            name = f"{symbol} of member {member + 1}"
-            text = f"{name}: {what}, the same for all slices; {low:.3f} to {high_value:.3f}"
-            maps.append(_map(kind, name, text, [sheet], ends, (f"{low:.3f}", f"{high_value:.3f}")))
+    if pixels.sigma is not None:
+        maps += _member_maps("sigma", pixels.sigma[..., window.rows, window.columns])
+    if pixels.omega is not None:
+        maps += _member_maps("omega", pixels.omega[..., window.rows, window.columns])
+    return maps
+
+
+def _member_maps(kind: Literal["sigma", "omega"], values: NDArray[np.float32]) -> list[dict[str, Any]]:
+    """One map a member of (T, N, H, W), or of (T, N, D, H, W) a sheet for each slice; all members have the same scale."""
+    where = "the same for all slices" if values.ndim == 4 else "slice by slice"
+    members = values.shape[1]
+    low, high = float(values.min()), float(values.max())
+    if kind == "omega":
+        even = 1 / members
+        reach = max(high - even, even - low)
+        low, high = even - reach, even + reach
+    maps = []
+    for member in range(members):
+        if kind == "sigma":
+            name, ends = f"σ of member {member + 1}", ("torn", "decided")
+            text = f"{name}: how decided it is (Eq. 3), {where}"
+        else:
+            name, ends = f"Weight ω̄ of member {member + 1}", ("less", "more")
+            text = f"{name}: how much it weighs (Eq. 3), {where}; clear where all weigh the same"
+        shown = [values[:, member]] if values.ndim == 4 else np.moveaxis(values[:, member], 1, 0)
+        sheets = [_coloured(kind, frames, low, high) for frames in shown]
+        maps.append(_map(kind, name, text, sheets, ends, (f"{low:.3f}", f"{high:.3f}")))
     return maps
 
 

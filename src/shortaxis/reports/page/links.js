@@ -40,7 +40,7 @@
     });
   }
 
-  const folded = document.querySelectorAll("main details");
+  const folded = document.querySelectorAll(".on-paper");
   window.addEventListener("beforeprint", () => folded.forEach((one) => { one.dataset.was = one.open; one.open = true; }));
   window.addEventListener("afterprint", () => folded.forEach((one) => { one.open = one.dataset.was === "true"; }));
 })();

@@ -58,7 +58,12 @@ const viewer = (() => {
     const verdict = judged ? `${judged[1]} end slice: ${judged[0]}, ${Math.round(100 * judged[2])} %${judged[3].map((why) => `; ${why}`).join("")}` : "";
     at("corner").textContent = `${state.slice + 1}/${data.slices} ${level(state.slice)}`;
     at("corner-right").textContent = [frame.phase, `frame ${frame.number}`, frame.ms !== null && `${Math.round(frame.ms)} ms`].filter(Boolean).join("\n");
-    at("status").textContent = [`${slice}, ${frameWords(state.frame)}.`, verdict && `${verdict[0].toUpperCase()}${verdict.slice(1)}.`].join(" ");
+    const anew = frame.anew[state.slice];
+    at("status").textContent = [
+      `${slice}, ${frameWords(state.frame)}.`,
+      verdict && `${verdict[0].toUpperCase()}${verdict.slice(1)}.`,
+      anew && `Decided anew for consistency in time: ${anew.join(", ")}.`,
+    ].filter(Boolean).join(" ");
     at("slice").setAttribute("aria-valuetext", `${slice} ${level(state.slice)}`.trim());
     at("frame").setAttribute("aria-valuetext", frameWords(state.frame));
     clearTimeout(toSpeak);
