@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
 import pytest
 
-from shortaxis.ensemble.model_file import file_sha256
+from shortaxis.ensemble.model_file import file_sha256, read_spec, save_model
 
 FRAME_OUTPUTS = ["frame.indices.json", "frame.nii.gz", "frame.report.html", "frame.report.json", "segment.json", "summary.csv"]
 
@@ -136,6 +137,18 @@ def test_maps_stand_beside_the_labels_with_classes_or_members_as_the_last_axis(r
     labels = np.asarray(nib.load(tmp_path / "out" / "frame.nii.gz").dataobj)
     assert np.array_equal(maps["probabilities"].get_fdata()[..., 0, :].argmax(axis=-1), labels)
     assert np.allclose(maps["omega"].get_fdata().sum(axis=-1), 1, atol=1e-5)
+
+
+def test_maps_of_a_rule_that_weighs_every_slice_have_all_slices_and_so_has_the_report(run, cine, model_file, tmp_path):
+    spec = replace(read_spec(model_file), pooling={"rule": "uncertainty", "radius": 1})
+    save_model(tmp_path / "per-slice.safetensors", spec.build(), spec)
+    result = run("segment", cine, "--model", tmp_path / "per-slice.safetensors", "--save-uncertainty", "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr
+    shape = nib.load(cine).shape
+    for kind in ("sigma", "omega"):
+        assert nib.load(tmp_path / "out" / f"{cine.name.split('.')[0]}.{kind}.nii.gz").shape == (*shape, 2)
+    page = next((tmp_path / "out").rglob("*.html")).read_text(encoding="utf-8")
+    assert "how decided it is (Eq. 3), slice by slice" in page
 
 
 def test_one_slice_is_enough(run, frame, tmp_path):

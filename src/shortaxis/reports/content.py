@@ -270,8 +270,9 @@ class ReportPixels:
         spacing: (z, y, x) in mm.
         basal_first: Whether slice 1 lies at the base.
         entropy: uint8 (T, D, H, W): pixel-wise entropy of the pooled probabilities, 0 to 255 for 0 to ln 4, or None.
-        sigma: float32 (T, N, H, W): σ of each member (Eq. 3), or None for a pooling rule without it.
-        omega: float32 (T, N, H, W): weight ω̄ of each member, or None.
+        sigma: float32 (T, N, H, W): σ of each member (Eq. 3), or (T, N, D, H, W) of a pooling rule that weighs every slice on its own, or
+            None for a pooling rule without it.
+        omega: float32, of the shape of sigma: weight ω̄ of each member, or None.
     """
 
     image: NDArray[np.float32]

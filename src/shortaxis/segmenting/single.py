@@ -170,7 +170,7 @@ def _write_image(image: SegmentedImage, stage: Path, task: Task) -> dict[str, An
     written: dict[str, Any] = {"input": name, "frames": image.study.n_phases, "labels": planned.labels.as_posix()}
     maps = {"probabilities": segmentation.probabilities} if wishes.probabilities else {}
     if wishes.uncertainty:
-        maps |= {"sigma": _on_one_slice(segmentation.sigma), "omega": _on_one_slice(segmentation.omega)}
+        maps |= {"sigma": _with_slices(segmentation.sigma), "omega": _with_slices(segmentation.omega)}
     for kind, values in maps.items():
         if values is not None:
             path = planned.map_path(kind)
@@ -182,9 +182,9 @@ def _write_image(image: SegmentedImage, stage: Path, task: Task) -> dict[str, An
     return written
 
 
-def _on_one_slice(values: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
-    """Bring (T, N, H, W) to (T, N, 1, H, W)."""
-    return None if values is None else values[:, :, None]
+def _with_slices(values: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+    """Bring maps (T, N, H, W) that hold for all slices to (T, N, 1, H, W); those with one map a slice stay as they are."""
+    return values[:, :, None] if values is not None and values.ndim == 4 else values
 
 
 def _write_dicom_seg(image: SegmentedImage, stage: Path, task: Task) -> list[Path]:
