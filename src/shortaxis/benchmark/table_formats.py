@@ -73,7 +73,7 @@ def as_text(table: BenchmarkTable) -> list[RenderableType]:
 
 def _text_grid(part: Part, headings: Mapping[str, str], title: str) -> Table:
     grid = Table(title=title, caption=part.description, title_justify="left", caption_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    grid.add_column("Row", no_wrap=True)
+    grid.add_column("Row", overflow="fold")
     for heading in headings.values():
         grid.add_column(heading, justify="right", no_wrap=True)
     for line in part.lines:

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from shortaxis.benchmark.figures.style import INK, new_figure, styled
 from shortaxis.datasets import open_dataset
 from shortaxis.errors import InputError
+from shortaxis.inference.cleaning import keep_largest
 from shortaxis.metrics.end_coefficient import paper_end_score, reference_end_score
 from shortaxis.metrics.overlap import slice_confusion
 from shortaxis.metrics.protocols import stretch
@@ -90,7 +91,7 @@ def study_case(frame: Frame, model: Model, solo: Sequence[tuple[str, Model]] = (
     shape = (frame.image.shape[1], frame.image.shape[2])
     names = member_names(model.spec)
     members = [
-        Seen(f"{name}\nin the ensemble", model.grid.restore(said, shape, spacing).argmax(axis=0).astype(np.uint8))
+        Seen(f"{name}\nin the ensemble", keep_largest(model.grid.restore(said, shape, spacing).argmax(axis=0).astype(np.uint8)))
         for name, said in zip(names, prediction.on_grid.members, strict=True)
     ]
     alone = [Seen(f"{name}\nsolo", other.segment_frame(frame.image, spacing).labels) for name, other in solo]
