@@ -215,6 +215,7 @@ class Provenance(_Part, frozen=True):
         device: Where the networks ran.
         seconds: Wall time for this study.
         options: What was wished for beyond the defaults, such as `{"clean": false}`.
+        notice: What a reader must know of the model, such as that it was made with a published mistake, or None.
     """
 
     shortaxis_version: str
@@ -226,6 +227,7 @@ class Provenance(_Part, frozen=True):
     device: str
     seconds: float
     options: dict[str, str | float | bool | None]
+    notice: str | None = None
 
 
 class StudyReport(_Part, frozen=True):

@@ -118,19 +118,36 @@ def refuse_collisions(studies: Sequence[PlannedStudy], out: Path) -> None:
     Raises:
         InputError: Names the two inputs, or the input.
     """
-    owners: dict[Path, Path] = {out / name: Path(name) for name in (MANIFEST, JOURNAL, SUMMARY)}
+    owners: dict[str, Path] = {name: Path(name) for name in (MANIFEST, JOURNAL, SUMMARY)}
     inputs = {identity: image.path for study in studies for image in study.images if (identity := _identity(image.path))}
+    there = _Listing(out)
     for study in studies:
         for source, output in _outputs(study):
-            target = out / output
-            if target in owners:
-                msg = f"{owners[target]} and {source} would both be written to {target}; segment them into two --out folders"
+            if output in owners:
+                msg = f"{owners[output]} and {source} would both be written to {out / output}; segment them into two --out folders"
                 raise InputError(msg)
-            owners[target] = source
-            identity = _identity(target)
-            if identity in inputs:
-                msg = f"{inputs[identity]}: would be overwritten by the output {target}; choose another --out folder"
+            owners[output] = source
+            if there.may_hold(output) and (identity := _identity(out / output)) in inputs:
+                msg = f"{inputs[identity]}: would be overwritten by the output {out / output}; choose another --out folder"
                 raise InputError(msg)
+
+
+class _Listing:
+    """What lies in the folders of the outputs, each looked at once: asking for every file by itself takes long in a large cohort."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self._folders: dict[str, set[str]] = {}
+
+    def may_hold(self, output: str) -> bool:
+        """Whether a file stands where an output goes, also on a disk that takes `A` and `a` for one name."""
+        folder, _, name = output.rpartition("/")
+        if folder not in self._folders:
+            try:
+                self._folders[folder] = {other.casefold() for other in os.listdir(self._out / folder)}  # noqa: PTH208 (names are enough)
+            except OSError:
+                self._folders[folder] = set()
+        return name.casefold() in self._folders[folder]
 
 
 def stem_of(path: Path) -> str:
@@ -144,17 +161,16 @@ def is_nifti_name(path: Path) -> bool:
     return _NIFTI.fullmatch(path.name) is not None
 
 
-def _outputs(study: PlannedStudy) -> Iterator[tuple[Path, Path]]:
+def _outputs(study: PlannedStudy) -> Iterator[tuple[Path, str]]:
+    """Each output of a study, relative to the output folder, with the input that it comes from."""
     for image in study.images:
-        yield image.path, image.labels
-        for kind in MAPS:
-            yield image.path, image.map_path(kind)
+        yield image.path, image.labels.as_posix()
+        yield from ((image.path, image.map_path(kind).as_posix()) for kind in MAPS)
         if image.dicom:
-            yield image.path, image.dicom_seg
+            yield image.path, image.dicom_seg.as_posix()
     if study.images:
-        yield study.source, study.indices
-        for ending in REPORTS:
-            yield study.source, study.report(ending)
+        yield study.source, study.indices.as_posix()
+        yield from ((study.source, study.report(ending).as_posix()) for ending in REPORTS)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -232,4 +232,5 @@ def _provenance(told: Told) -> Provenance:
         device=str(told.opened.model.device),
         seconds=round(told.seconds, _DIGITS),
         options=told.wishes.beyond_defaults(),
+        notice=told.opened.provenance.get("notice"),
     )
