@@ -184,3 +184,13 @@ def test_folds_hold_every_patient_out_once(start):
 def test_what_cannot_be_done_is_refused_before_anything_is_trained(start, options, told):
     with pytest.raises(InputError, match=told):
         start(**options)
+
+
+def test_a_recipe_that_failed_before_it_trained_may_be_mended(start, row_file, tmp_path):
+    path = row_file()
+    good = (tmp_path / "unet.toml").read_text()
+    (tmp_path / "unet.toml").write_text(good.replace("slices = 12", "slices = 2"))
+    (failed,) = run_jobs(start([path]))
+    assert "a frame has 3 slices, but a batch only 2 slots" in failed.error
+    (tmp_path / "unet.toml").write_text(good)
+    assert [outcome.state for outcome in run_jobs(start([path]))] == ["done"]

@@ -27,6 +27,7 @@ from shortaxis.inference.predictor import Model, load_model
 from shortaxis.io.atomic import atomic_path, write_json
 from shortaxis.training.recipe import recipe_from_dict, recipe_to_dict
 from shortaxis.training.run import spec_of, train
+from shortaxis.training.stages import holds_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -179,7 +180,8 @@ def settle(job: Job, experiment: Experiment, folder: Path) -> Recipe:
         "held_out_patients": [] if split is None else list(split.held_out),
     }
     path = folder / ASKED
-    if path.is_file():
+    begun = holds_run(folder / RUN) or (folder / RESULT).is_file()  # what failed before its first checkpoint may be asked for anew
+    if begun and path.is_file():
         kept = json.loads(path.read_text(encoding="utf-8"))
         changed = [key.replace("_", " ") for key, value in asked.items() if kept["asked"][key] != value]
         if changed:
