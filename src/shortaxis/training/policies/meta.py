@@ -38,12 +38,13 @@ class MetaStacking:
     Attributes:
         folds: Number of folds.
         fold_share: Length of the folds' schedules, relative to the recipe's.
-        ridge: Pull of the meta-classifier towards the geometric mean of the members; see `fit_meta`.
+        ridge: Pull of the meta-classifier towards the geometric mean of the members; see `fit_meta`. It stands against the mean over all
+            pixels, of which a few in a hundred have anything to teach.
     """
 
     folds: int = 3
     fold_share: float = 1.0
-    ridge: float = 1e-3
+    ridge: float = 1e-5
 
     def __post_init__(self) -> None:
         if not isinstance(self.folds, int) or not 2 <= self.folds <= 20:
