@@ -15,7 +15,7 @@ TORCH := 2.13.0
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(STAMP) ## Set up, then make a phantom study, segment it and leave labels, indices and a picture in demo/
+demo: $(STAMP) ## Set up, then make a phantom study, segment it and leave labels, indices and a report in demo/
 	$(BIN)/shortaxis demo --out demo
 
 test: lint types package tests ## Set up, then run every check that a change must pass
