@@ -13,6 +13,7 @@ import torch
 from shortaxis.ensemble.model_file import ModelSpec, read_model
 from shortaxis.errors import InputError
 from shortaxis.inference.cleaning import keep_largest
+from shortaxis.inference.temporal import LEAST_PHASES, Steadier
 from shortaxis.labels import N_CLASSES, Structure
 from shortaxis.preprocessing import normalise
 from shortaxis.study import Segmentation
@@ -85,6 +86,7 @@ class Model:
         keep_probabilities: bool = False,
         keep_uncertainty: bool = True,
         clean: bool = True,
+        temporal: bool = True,
         on_phase: Callable[[int, FramePrediction], None] | None = None,
     ) -> Segmentation:
         """Segment every phase of a study.
@@ -94,7 +96,9 @@ class Model:
             keep_probabilities: Keep the pooled probabilities, 16 bytes a voxel.
             keep_uncertainty: Keep σ and ω̄.
             clean: Keep the largest connected part of each structure only.
-            on_phase: Called with the index of each phase and all that was said of it, when it is done.
+            temporal: In a cine of ten phases or more, decide anew what contradicts its neighbours in time; see
+                `shortaxis.inference.temporal`. `repairs` says where that was.
+            on_phase: Called with the index of each phase and all that was said of it alone, when it is done.
 
         Returns:
             Labels, and what was asked to be kept, on the study's own grid.
@@ -107,10 +111,13 @@ class Model:
         # Filled phase by phase: a list to be stacked at the end would take the memory twice.
         shape = (study.n_phases, N_CLASSES, *study.pixels.shape[1:])
         probabilities = np.empty(shape, np.float32) if keep_probabilities else None
+        steadier = Steadier(study, self.grid) if temporal and study.n_phases >= LEAST_PHASES else None
         for phase, image in enumerate(study.pixels):
             _refuse_unfit(image, phase)
             result = self.segment_frame(image, (study.spacing[1], study.spacing[2]), clean=clean)
             labels[phase] = result.labels
+            if steadier is not None:
+                steadier.take(result.on_grid.pooled)
             if probabilities is not None:
                 probabilities[phase] = result.probabilities
             if keep_uncertainty:
@@ -125,6 +132,7 @@ class Model:
             probabilities=probabilities,
             sigma=np.stack(sigmas) if sigmas else None,
             omega=np.stack([frame.omega for frame in frames]) if frames else None,
+            repairs=() if steadier is None else steadier.mend(labels, clean=clean),
         )
 
     def segment_frame(self, image: NDArray[np.generic], spacing: tuple[float, float], *, clean: bool = True) -> FramePrediction:
