@@ -6,11 +6,13 @@ import json
 import shutil
 from dataclasses import replace
 
+import jsonschema
 import nibabel as nib
 import numpy as np
 import pytest
 
 from shortaxis.ensemble.model_file import file_sha256, read_spec, save_model
+from shortaxis.segmenting import single
 
 FRAME_OUTPUTS = ["frame.indices.json", "frame.nii.gz", "frame.report.html", "frame.report.json", "segment.json", "summary.csv"]
 
@@ -191,3 +193,35 @@ def test_the_number_of_threads_is_the_one_asked_for(run, frame, tmp_path, monkey
     monkeypatch.setattr("torch.set_num_threads", asked.append)
     run("segment", frame, "--threads", 1, "--out", tmp_path / "out")
     assert asked == [1]
+
+
+def test_the_report_names_the_command_its_options_and_what_it_read(run, frame, tmp_path):
+    result = run("segment", frame, "--no-clean", "--out", tmp_path / "out", "--threads", 1, "--device", "cpu")
+    assert result.exit_code == 0, result.stderr
+    content = json.loads((tmp_path / "out" / "frame.report.json").read_text())
+    assert content["provenance"]["command"] == "shortaxis segment frame.nii.gz --out out --device cpu --no-clean --threads 1"
+    assert content["provenance"]["options"] == {"clean": False}
+    assert content["images"][0]["sha256"] == file_sha256(frame)
+
+
+def test_without_a_report_there_is_none(run, frame, tmp_path):
+    assert run("segment", frame, "--no-report", "--out", tmp_path / "out").exit_code == 0
+    assert below(tmp_path / "out") == [name for name in FRAME_OUTPUTS if "report" not in name]
+
+
+def test_every_written_report_fulfils_the_schema_that_is_printed(run, acdc, cine, frame, tmp_path):
+    schema = json.loads(run("schema").stdout)
+    assert run("segment", acdc / "patient101", cine, frame, "--cine", "--out", tmp_path / "out").exit_code == 0
+    reports = sorted((tmp_path / "out").rglob("*report.json"))
+    assert len(reports) == 3
+    for path in reports:
+        jsonschema.Draft202012Validator(schema).validate(json.loads(path.read_text(encoding="utf-8")))
+
+
+def test_each_phase_may_be_taken_by_itself(run, cine, tmp_path, monkeypatch):
+    asked = []
+    whole = single.segment_judged
+    monkeypatch.setattr(single, "segment_judged", lambda *given, **options: asked.append(options["temporal"]) or whole(*given, **options))
+    for options in ((), ("--no-temporal",)):
+        assert run("segment", cine, "--no-report", *options, "--out", tmp_path / "out").exit_code == 0
+    assert asked == [True, False]

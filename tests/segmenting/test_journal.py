@@ -148,3 +148,11 @@ def test_a_journal_that_cannot_be_written_is_an_error_of_the_folder(tmp_path):
     journal = Journal(tmp_path / "absent", HEAD)
     with pytest.raises(InputError, match="cannot be written"):
         journal.append(done("a"))
+
+
+def test_a_closed_journal_gives_no_rows(tmp_path):
+    journal = Journal(tmp_path, HEAD)
+    journal.append(done("a"))
+    journal.close()
+    with pytest.raises(ValueError, match="closed"):
+        names(journal)

@@ -9,8 +9,9 @@ import pytest
 from shortaxis.ensemble.model_file import ModelSpec, file_sha256, save_model
 from shortaxis.errors import InputError
 from shortaxis.phantom import make_phantom
-from shortaxis.quality import TrustModel
+from shortaxis.quality import TrustModel, entropy
 from shortaxis.quality.calibration import Calibration, calibration_path
+from shortaxis.quality.forest import Forest
 from shortaxis.segmenting import Wishes
 from shortaxis.segmenting.findings import Findings
 from shortaxis.segmenting.opening import open_model
@@ -23,7 +24,15 @@ SPEC = ModelSpec(
     {"kind": "physical", "spacing_mm": 4.0, "size": 64},
 )
 # The deeper a slice stands at the end of the stack, the poorer: only the first and the last are above the threshold.
-TRUST = TrustModel(("endness",), (0.0,), (1.0,), (4.0,), -3.0, 0.5, (0.6,), {})
+TRUST = TrustModel(
+    features=("endness",),
+    forest=Forest(roots=(0,), feature=(0, -1, -1), threshold=(0.6, 0, 0), left=(1, 0, 0), right=(2, 0, 0), value=(0, 0.1, 0.9)),
+    slope=1.0,
+    intercept=0.0,
+    threshold=0.5,
+    typical=(0.0,),
+    provenance={},
+)
 
 
 @pytest.fixture
@@ -47,7 +56,8 @@ def test_the_calibration_beside_the_model_judges_every_frame(model):
     assert len(judged.verdicts) == 2
     for rows in judged.verdicts:
         assert [(row["slice"], row["verdict"]) for row in rows] == [(1, "check"), (2, "trust"), (5, "trust"), (6, "check")]
-        assert rows[0]["reasons"] == ["the slice is at the end of the stack"]
+        assert rows[0]["reasons"] in (["the slice may lie beyond the valve plane"], ["the slice may lie beyond the apex"])
+        assert rows[1]["reasons"] == []
         assert json.loads(json.dumps(rows)) == rows
 
 
@@ -123,3 +133,14 @@ def test_wishes_and_verdicts_do_not_meddle_with_the_labels(model):
     calibrate(model)
     after = segment_judged(open_model(model, "cpu"), study, lambda _: None, clean=Wishes().clean).segmentation.labels
     assert np.array_equal(before, after)
+
+
+def test_entropy_is_that_of_the_probabilities_in_one_byte(model):
+    study = make_phantom(1, phases=("ED", "ES"), n_slices=6).study
+    opened = open_model(model, "cpu")
+    judged = segment_judged(opened, study, lambda _: None, keep_entropy=True, keep_probabilities=True)
+    assert judged.entropy.dtype == np.uint8
+    assert judged.entropy.shape == study.pixels.shape
+    for seen, said in zip(judged.entropy, judged.segmentation.probabilities, strict=True):
+        assert np.abs(seen / 255 - entropy(said)).max() <= 0.5 / 255 + 1e-6
+    assert segment_judged(opened, study, lambda _: None).entropy is None

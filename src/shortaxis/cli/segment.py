@@ -55,6 +55,10 @@ def segment(
         bool, typer.Option("--save-uncertainty", help="Write σ and ω̄ of each member: NAME.sigma.nii.gz, NAME.omega.nii.gz.")
     ] = False,
     no_clean: Annotated[bool, typer.Option("--no-clean", help="Keep small islands, not only the largest part of each structure.")] = False,
+    no_temporal: Annotated[
+        bool,
+        typer.Option("--no-temporal", help="Take each phase of a cine by itself; mend nothing that flickers."),
+    ] = False,
     scheme: Annotated[str, typer.Option(help="Integers of the labels: acdc (1 RV, 2 MYO, 3 LV) or mnms (1 LV, 2 MYO, 3 RV).")] = "acdc",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; by default OMP_NUM_THREADS, or all cores.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print segment.json to stdout.")] = False,
@@ -81,6 +85,7 @@ def segment(
         probabilities=save_probabilities,
         uncertainty=save_uncertainty,
         clean=not no_clean,
+        temporal=not no_temporal,
         end_diastole=ed,
         end_systole=es,
         cine=cine,

@@ -149,6 +149,7 @@ def _segment_image(image: PlannedImage, task: Task, on_share: Callable[[float], 
         keep_probabilities=wishes.probabilities,
         keep_uncertainty=wishes.uncertainty or wishes.report,
         clean=wishes.clean,
+        temporal=wishes.temporal,
     )
 
 

@@ -27,6 +27,7 @@ class Wishes:
         probabilities: Write the pooled probabilities.
         uncertainty: Write σ and ω̄.
         clean: Keep the largest connected part of each structure only.
+        temporal: In a cine, decide anew what contradicts its neighbours in time.
         end_diastole: ED frame of plain files, counted from 1, or None where it is not known.
         end_systole: ES frame of plain files, counted from 1, or None.
         cine: Segment the cines of ACDC patients besides the frames.
@@ -40,6 +41,7 @@ class Wishes:
     probabilities: bool = False
     uncertainty: bool = False
     clean: bool = True
+    temporal: bool = True
     end_diastole: int | None = None
     end_systole: int | None = None
     cine: bool = False
