@@ -57,3 +57,10 @@ def test_only_wanted_values_are_taken_and_groups_are_opened_one_level():
     group.PixelMeasuresSequence = [dataset]
     group.PlanePositionSequence = []
     assert flat_groups(group, wanted) == {"Rows": 7}
+
+
+@pytest.mark.parametrize(("stored", "little", "expected"), [(b"\x02\x01", True, 258), (b"\x02\x01", False, 513)])
+def test_a_whole_number_is_read_in_the_order_of_its_bytes(stored, little, expected):
+    tag = Tag("Rows")
+    dataset = Dataset({tag: RawDataElement(tag, "US", 2, stored, 0, False, little, True)})
+    assert flat(dataset, {tag: "Rows"}) == {"Rows": expected} == {"Rows": dataset[tag].value}

@@ -33,10 +33,12 @@ def flat(dataset: Dataset, wanted: Mapping[int, str]) -> dict[str, Any]:
 def _value(dataset: Dataset, tag: int) -> Any:
     """Give a value, text and numbers in text without pydicom's parsing: that takes most of the time of a scan."""
     element = dataset.get_item(tag)
-    text = getattr(element, "value", None)
-    if not isinstance(text, bytes) or getattr(element, "VR", None) not in _TEXT:
+    stored, representation = getattr(element, "value", None), getattr(element, "VR", None)
+    if isinstance(stored, bytes) and representation == "US" and len(stored) == 2:
+        return int.from_bytes(stored, "little" if getattr(element, "is_little_endian", True) else "big")
+    if not isinstance(stored, bytes) or representation not in _TEXT:
         return dataset[tag].value
-    parts = [part.strip(" \0") for part in text.decode("latin-1").split("\\")]
+    parts = [part.strip(" \0") for part in stored.decode("latin-1").split("\\")]
     return parts[0] if len(parts) == 1 else parts
 
 
