@@ -120,7 +120,7 @@ def run_demo(
         name = str(study.subject.identifier)
         write_like(segmentation.labels, study, stage / "labels.nii.gz")
         findings = Findings(name)
-        findings.add(segmentation, STUDY, verdicts=judged.verdicts)
+        findings.add(segmentation, STUDY, verdicts=judged.verdicts, risks=judged.risks)
         write_json(stage / "indices.json", findings.to_dict(opened.provenance, opened.calibration))
         told = Told(opened, Wishes(), f"shortaxis demo --group {group} --seed {seed}", time.perf_counter() - since)
         _write_report(name, judged, findings, told, stage)

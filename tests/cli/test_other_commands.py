@@ -24,7 +24,16 @@ def test_demo_leaves_study_labels_indices_scores_and_a_picture(run, tmp_path, qu
     result = run("demo", "--group", "HCM", "--seed", 3, "--out", tmp_path / "demo")
     assert result.exit_code == 0, result.stderr
     names = sorted(path.name for path in (tmp_path / "demo").iterdir())
-    files = {"evaluation.json", "indices.json", "labels.nii.gz", "picture.png", "report.html", "report.json", "study.nii.gz", "truth.nii.gz"}
+    files = {
+        "evaluation.json",
+        "indices.json",
+        "labels.nii.gz",
+        "picture.png",
+        "report.html",
+        "report.json",
+        "study.nii.gz",
+        "truth.nii.gz",
+    }
     assert set(names) == files
     with Image.open(tmp_path / "demo" / "picture.png") as picture:
         assert picture.width > picture.height > 400

@@ -182,6 +182,25 @@ def test_every_slice_of_ed_and_es_has_its_picture(two_frames, depth):
     assert page.data["maps"] == []
 
 
+def test_the_risk_of_each_slice_stands_below_its_picture(two_frames):
+    report, pixels = two_frames
+    depth = pixels.image.shape[1]
+    assert Page(render_page(report, pixels)).all("span", "risk") == []
+    frames = [change(frame, slice_risk=[0.01 * place + 0.2 * index for place in range(depth)]) for index, frame in enumerate(report.frames)]
+    said = Page(render_page(change(report, frames=frames), pixels)).said("main").replace("\N{NO-BREAK SPACE}", " ")
+    for percent in (0, depth - 1, 20, 20 + depth - 1):
+        assert f"risk {percent} %" in said
+
+
+def test_what_a_reader_must_know_of_the_model_stands_at_the_top(two_frames):
+    report, pixels = two_frames
+    notice = "made with a published mistake"
+    noticed = change(report, provenance=change(report.provenance, notice=notice))
+    page = render_page(noticed, pixels)
+    assert page.index(notice) < page.index("Research use only")
+    assert notice not in render_page(report, pixels)
+
+
 def test_a_heart_without_a_right_ventricle_has_a_page(two_frames):
     report, pixels = two_frames
     labels = np.where(pixels.labels == Structure.RV, 0, pixels.labels).astype(np.uint8)

@@ -79,13 +79,17 @@ def test_indices_carry_their_intervals_and_frames_their_verdicts(model):
     phantom = make_phantom(1, phases=("ED", "ES"), n_slices=6)
     judged = segment_judged(opened, phantom.study, lambda _: None)
     findings = Findings("x")
-    findings.add(replace(judged.segmentation, labels=phantom.labels), "a.nii", verdicts=judged.verdicts)
+    findings.add(replace(judged.segmentation, labels=phantom.labels), "a.nii", verdicts=judged.verdicts, risks=judged.risks)
     content = findings.to_dict(opened.provenance, opened.calibration)
     edv = content["indices"]["lv_edv"]
     assert edv["interval"] == pytest.approx([edv["value"] - 10, edv["value"] + 10])
     assert edv["interval_level"] == 0.9
     assert "interval" not in content["indices"]["lv_mass"]
     assert [row["end_slices"] for row in content["frames"]] == judged.verdicts
+    for row in content["frames"]:
+        assert len(row["slice_risk"]) == 6
+        for verdict in row["end_slices"]:
+            assert row["slice_risk"][verdict["slice"] - 1] == verdict["probability"]
 
 
 def test_an_interval_does_not_fall_below_zero(model):

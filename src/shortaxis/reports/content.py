@@ -86,6 +86,8 @@ class FrameRow(_Part, frozen=True):
         myo_ml: Volume of the LV myocardium.
         lv_ml: Volume of the LV cavity.
         end_slices: Verdicts; empty where the model has no calibration.
+        slice_risk: Of each slice, the probability that its mean DSC is below 0.8: calibrated on end slices, and a little too high on the
+            others; empty where the model has no calibration.
     """
 
     image: str
@@ -96,6 +98,7 @@ class FrameRow(_Part, frozen=True):
     myo_ml: Millilitres
     lv_ml: Millilitres
     end_slices: list[EndSlice]
+    slice_risk: list[Share] = []
 
 
 class Flag(_Part, frozen=True):

@@ -112,12 +112,14 @@ def mosaic(report: StudyReport, pictures: Pictures, *, basal_first: bool) -> lis
     for place in shown_frames(report):
         name = frame_name(report.frames[place])
         tiles = []
+        risks = report.frames[place].slice_risk
         for index in range(depth):
             side = element("span", f" {ends[index]}", class_="side") if index in ends else None
             picture = element(
                 "a", _picture(pictures, place, index, f"{name}, slice {index + 1}"), href="#viewer", data_frame=place, data_slice=index
             )
-            tiles.append(element("li", picture, element("span", str(index + 1), side, class_="number")))
+            risk = element("span", f"risk\N{NO-BREAK SPACE}{100 * risks[index]:.0f}\N{NO-BREAK SPACE}%", class_="risk") if risks else None
+            tiles.append(element("li", picture, element("span", str(index + 1), side, class_="number"), risk))
         parts += [element("h3", name), element("ol", *tiles, class_="mosaic")]
     return parts
 
@@ -132,6 +134,7 @@ def provenance(report: StudyReport) -> list[Element]:
         ("Model", f"{made.model} ({'calibrated' if made.calibrated else 'without calibration'})"),
         ("Model SHA-256", made.model_sha256),
         ("Device, time", f"{made.device}, {made.seconds:.1f} s"),
+        *([("Notice", made.notice)] if made.notice else []),
         ("Options", ", ".join(f"{name} = {value}" for name, value in made.options.items()) or "defaults"),
     ]
     for image in report.images:

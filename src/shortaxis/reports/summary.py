@@ -40,6 +40,7 @@ def header(report: StudyReport) -> list[Element]:
         *([] if report.patient is None else [_patient(report.patient)]),
         element("ul", *lines, *notes, class_="facts"),
         element("ul", *_signals(report), class_="signals", aria_label="What to look out for"),
+        *([] if (notice := report.provenance.notice) is None else [element("p", f"▲ {notice}", class_="signal warning")]),
         element("p", DISCLAIMER, class_="disclaimer"),
     ]
 

@@ -53,7 +53,14 @@ class Findings:
         self._phases_found = False
         self._in_cine: list[bool] = []
 
-    def add(self, segmentation: Segmentation, image: str, first_frame: int = 1, verdicts: Sequence[list[dict[str, Any]]] = ()) -> None:
+    def add(
+        self,
+        segmentation: Segmentation,
+        image: str,
+        first_frame: int = 1,
+        verdicts: Sequence[list[dict[str, Any]]] = (),
+        risks: Sequence[list[float]] = (),
+    ) -> None:
         """Take the volumes of an image, and what is needed for the indices.
 
         Args:
@@ -61,6 +68,7 @@ class Findings:
             image: The image's file name.
             first_frame: Number of its first frame.
             verdicts: On the end slices of each frame, from `segment_judged`; empty where the model has no calibration.
+            risks: Of all slices of each frame, from the same.
         """
         study = segmentation.study
         named = {study.end_systole: "ES", study.end_diastole: "ED"}
@@ -74,7 +82,8 @@ class Findings:
             millilitres = {f"{part.name.lower()}_ml": round(float(volumes[part]), _DIGITS) for part in FOREGROUND}
             row = {"image": image, "frame": first_frame + index, "phase": phase, **millilitres}
             self._in_cine.append(study.n_phases > 1)
-            self.frames.append(row | ({"end_slices": verdicts[index]} if verdicts else {}))
+            judged = {"end_slices": verdicts[index], "slice_risk": risks[index] if risks else []} if verdicts else {}
+            self.frames.append(row | judged)
             if phase is not None and study.n_phases == 1:
                 self._labels[phase] = (segmentation.labels[index], study.spacing)
 

@@ -74,7 +74,9 @@ def _joined(images: Sequence[SegmentedImage]) -> SegmentedImage:
     )
     labels = np.concatenate([image.judged.segmentation.labels for image in images])
     verdicts = [row for image in images for row in image.judged.verdicts]
-    return SegmentedImage(images[0].planned, images[0].judged._replace(segmentation=Segmentation(study, labels), verdicts=verdicts))
+    risks = [row for image in images for row in image.judged.risks]
+    together = images[0].judged._replace(segmentation=Segmentation(study, labels), verdicts=verdicts, risks=risks)
+    return SegmentedImage(images[0].planned, together)
 
 
 def flags_of(image: SegmentedImage) -> list[QualityFlag]:

@@ -201,7 +201,7 @@ def _frames(images: Sequence[SegmentedImage], findings: Findings) -> list[FrameR
         for phase in range(image.study.n_phases)
     ]
     rows = [
-        {"end_slices": [], **row, "time_ms": time, "phase": row["phase"] if decisive else None}
+        {"end_slices": [], "slice_risk": [], **row, "time_ms": time, "phase": row["phase"] if decisive else None}
         for row, time, decisive in zip(findings.frames, times, findings.decisive, strict=True)
     ]
     return msgspec.convert(rows, list[FrameRow])

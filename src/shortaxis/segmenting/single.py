@@ -133,7 +133,7 @@ def _segment_images(planned: PlannedStudy, task: Task, findings: Findings, on_sh
 
         judged = _segment_image(image, task, on_part)
         name = shown_path(image.path, keep=task.wishes.keep_identifiers)
-        findings.add(judged.segmentation, name, (image.acdc.frame if image.acdc else None) or 1, judged.verdicts)
+        findings.add(judged.segmentation, name, (image.acdc.frame if image.acdc else None) or 1, judged.verdicts, judged.risks)
         yield SegmentedImage(image, judged)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from shortaxis.quality import entropy, judge_end_slices, slice_features
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -29,11 +29,13 @@ class Judged(NamedTuple):
         segmentation: The segmentation.
         verdicts: For each frame one row an end slice, ready for JSON, slices counted from 1; empty where the model has no calibration.
         entropy: uint8 (T, D, H, W), entropy of the pooled probabilities, 0 to 255 for 0 to ln 4; None where it was not kept.
+        risks: For each frame the probability that each slice is poor, by slice; empty where the model has no calibration.
     """
 
     segmentation: Segmentation
     verdicts: list[list[dict[str, Any]]]
     entropy: NDArray[np.uint8] | None = None
+    risks: Sequence[list[float]] = ()
 
 
 def segment_judged(
@@ -54,17 +56,19 @@ def segment_judged(
     plane = (study.pixels.shape[2], study.pixels.shape[3]), (study.spacing[1], study.spacing[2])
     pixel_mm = opened.model.grid.pixel_mm(*plane)
     verdicts: list[list[dict[str, Any]]] = []
+    risks: list[list[float]] = []
     unsure = np.empty(study.pixels.shape, np.uint8) if keep_entropy else None
 
     def judge(phase: int, prediction: FramePrediction) -> None:
         if opened.calibration is not None:
             signs = slice_features(*prediction.on_grid, pixel_mm)
+            risks.append(opened.calibration.trust.probability(signs).round(_DIGITS).tolist())
             verdicts.append([_row(asdict(verdict)) for verdict in judge_end_slices(opened.calibration.trust, signs, prediction.labels)])
         if unsure is not None:
             unsure[phase] = np.rint(entropy(prediction.probabilities) * _BRIGHTEST)
         on_phase(phase)
 
-    return Judged(opened.model.segment(study, on_phase=judge, **options), verdicts, unsure)
+    return Judged(opened.model.segment(study, on_phase=judge, **options), verdicts, unsure, risks)
 
 
 def _row(verdict: dict[str, Any]) -> dict[str, Any]:
