@@ -12,6 +12,7 @@ from shortaxis.datasets.splits import hold_out
 from shortaxis.ensemble.model_file import file_sha256, read_spec
 from shortaxis.quality import TrustModel
 from shortaxis.quality.calibration import Calibration, load_calibration
+from shortaxis.quality.forest import Forest
 
 RECIPE = """
 name = "tiny"
@@ -64,7 +65,8 @@ def test_speed_prints_its_figures_in_words_or_as_json(run, recipe):
 @pytest.fixture
 def learnt(monkeypatch):
     """A calibration whose making is tested elsewhere; here it tells which patients it was given."""
-    trust = TrustModel(("endness",), (0.0,), (1.0,), (1.0,), 0.0, 0.5, (0.6,), {})
+    leaf = Forest((0,), (-1,), (0.0,), (0,), (0,), (0.5,))
+    trust = TrustModel(("endness",), leaf, 1.0, 0.0, 0.5, (0.0,), {})
     facts = {"end_slices": 8, "poor_end_slices": 2, "auroc_end_slices": 0.9, "caught_dsc_below_0.7": None, "flagged_good": 0.2}
 
     def made(path, dataset, device, *, sibling):
@@ -75,7 +77,7 @@ def learnt(monkeypatch):
     monkeypatch.setattr("shortaxis.quality.calibration.calibrate_file", made)
 
 
-def test_calibrate_lies_beside_the_model_and_takes_the_held_out_patients(run, learnt, model_file, acdc, tmp_path):
+def test_calibrate_lies_beside_the_model_and_takes_the_patients_of_the_split(run, learnt, model_file, acdc, tmp_path):
     split = hold_out(open_dataset(f"acdc:{acdc}"), per_group=1)
     split.to_json(tmp_path / "split.json")
     model = tmp_path / "m.safetensors"
@@ -83,7 +85,7 @@ def test_calibrate_lies_beside_the_model_and_takes_the_held_out_patients(run, le
     result = run("calibrate", model, "--data", f"acdc:{acdc}", "--split", tmp_path / "split.json", "--device", "cpu")
     assert result.exit_code == 0, result.stderr
     calibration = load_calibration(tmp_path / "m.calibration.json")
-    assert calibration.trust.provenance["patients"] == list(split.held_out)
+    assert calibration.trust.provenance["patients"] == sorted((*split.train, *split.held_out))
     assert "AUROC 0.90" in result.stdout
 
 

@@ -111,6 +111,27 @@ def test_patients_of_the_training_teach_signs_but_set_no_figure(tmp_path):
     assert (facts["end_slices"], facts["taught_by_end_slices"]) == (12 * 2 * 4, 16 * 2 * 4)
 
 
+def test_a_twin_of_a_patient_of_the_training_is_not_held_out():
+    echo = _Echo(1)
+    echo.spec = replace(echo.spec, card={"train_patients": ["q", "p15"]})
+    patients = _patients(16)
+    twins = [replace(patients.refs[k].load(), name=f"q_{k}", patient="q") for k in (0, 1)]
+    refs = tuple(FrameRef(f.name, f.patient, f.phase, None, lambda f=f: f) for f in twins)
+    facts = calibrate(echo, Dataset("made", patients.refs + refs), "abc").trust.provenance
+    assert facts["patients"] == [f"p{k}" for k in range(1, 15)]
+    assert facts["end_slices"] == 14 * 2 * 4
+
+
+def test_the_share_of_trained_patients_within_the_intervals_is_told():
+    echo = _Echo(1)
+    assert set(calibrate(echo, _patients(12), "abc").trust.provenance["trained_patients_inside_interval"].values()) == {None}
+    echo.spec = replace(echo.spec, card={"train_patients": ["p0", "p1", "p2", "p3"]})
+    inside = calibrate(echo, _patients(16), "abc").trust.provenance["trained_patients_inside_interval"]
+    assert set(inside) == set(calibration_module.INDICES)
+    assert all(share in (0, 0.25, 0.5, 0.75, 1) for share in inside.values())
+    assert calibration_module._share_inside([0, 0, 0, float("nan")], [1, 2, 3, 4], 2.0) == pytest.approx(2 / 3)
+
+
 def test_a_list_of_the_file_stands_on_one_line(tmp_path):
     calibrate(_Echo(1), _patients(12), "abc").save(tmp_path / "c.json")
     assert len((tmp_path / "c.json").read_text().splitlines()) < 80

@@ -91,6 +91,14 @@ def test_jump_and_area_are_measured_in_the_units_of_the_body():
     assert signs(labels([(3, disc(10))]), mm=2.0)["smallness"] == pytest.approx([10 / 20], rel=0.03)
 
 
+def test_base_and_apex_are_told_by_what_is_shown_or_by_who_calls():
+    stack = labels([], [], [], heart(), heart(), heart(scale=0.5), heart(scale=0.3), [])
+    assert signs(stack)["basal"].tolist() == [1, 1, 1, 1, 0, 0, 0, 0]
+    assert signs(stack[::-1])["basal"].tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+    pooled = certain(stack)
+    assert slice_features(pooled, pooled[None], (1.0, 1.0), basal_first=False)["basal"].tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+
+
 def test_an_empty_neighbour_makes_no_jump():
     assert signs(labels(heart(), [], heart()))["centroid_jump"].tolist() == [0, 0, 0]
 

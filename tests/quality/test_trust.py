@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from shortaxis.errors import InputError
-from shortaxis.quality import FEATURES, TrustModel, base_is_first, judge_end_slices
+from shortaxis.quality import FEATURES, TrustModel, judge_end_slices
 from shortaxis.quality.forest import Forest
 
 # Two trees: softness above 0.6 is poor in 8 of 10, the LV's presence in doubt (above 0.5) in 9 of 10; else 1 of 10.
@@ -41,16 +41,15 @@ def test_probability_is_the_logistic_curve_of_the_logit_of_the_share():
 
 
 def test_end_slices_are_judged_with_level_and_reason():
-    stack = np.zeros((6, 4, 4), np.uint8)
-    for index, size in enumerate((4, 4, 3, 2, 1, 0)):
-        stack[index, :size, :size] = 3
-    verdicts = judge_end_slices(MODEL, signs([0.1, 0.7, 0.9, 0.9, 0.1, 0.9]), stack)
+    found = signs([0.1, 0.7, 0.9, 0.9, 0.1, 0.9])
+    verdicts = judge_end_slices(MODEL, found, basal_first=True)
     assert [(v.slice, v.level, v.verdict) for v in verdicts] == [
         (0, "basal", "trust"),
         (1, "basal", "check"),
         (4, "apical", "trust"),
         (5, "apical", "check"),
     ]
+    assert [v.level for v in judge_end_slices(MODEL, found, basal_first=False)] == ["apical", "apical", "basal", "basal"]
     assert verdicts[0].reasons == ()
     assert verdicts[1].reasons == ("the outline of the RV is blurred",)  # softness alone does not say which structure: the first is named
 
@@ -73,12 +72,9 @@ def test_a_check_always_has_a_reason_even_where_no_sign_explains_it():
     assert len(MODEL.reasons(signs([0.1]), 0, "apical")) >= 1
 
 
-def test_a_stack_from_apex_to_base_is_recognised():
-    stack = np.zeros((5, 4, 4), np.uint8)
-    stack[3:] = 3
-    assert not base_is_first(stack)
-    assert base_is_first(stack[::-1])
-    assert base_is_first(np.zeros((5, 4, 4), np.uint8))
+def test_a_probability_at_the_threshold_is_not_above_it():
+    at = replace(MODEL, threshold=float(MODEL.probability(signs([0.9]))[0]))
+    assert [v.verdict for v in judge_end_slices(at, signs([0.9] * 4), basal_first=True)] == ["trust"] * 4
 
 
 def test_every_sign_can_be_said_in_words():

@@ -19,7 +19,7 @@ from shortaxis.inference.device import choose_device
 from shortaxis.io.atomic import atomic_path
 from shortaxis.metrics.end_coefficient import end_slices
 from shortaxis.metrics.protocols import INDICES
-from shortaxis.quality.conformal import conformal_half_width, leave_one_out_coverage
+from shortaxis.quality.conformal import conformal_half_width
 from shortaxis.quality.features import FEATURES, slice_features
 from shortaxis.quality.forest import Forest
 from shortaxis.quality.trust import TrustModel
@@ -138,14 +138,16 @@ def calibrate(model: Model, dataset: Dataset, model_sha256: str) -> Calibration:
     """
     seen = set(model.spec.card.get("train_patients", ()))
     gathered = _Gathered(dataset, model, seen)
-    true, predicted_indices = _index_pairs(gathered.held_out_volumes())
+    true, predicted_indices = _index_pairs(gathered.volumes_of(held_out=True))
     half_widths = {name: conformal_half_width(true[name], predicted_indices[name], LEVEL) for name in INDICES}
-    coverage = {name: leave_one_out_coverage(true[name], predicted_indices[name], LEVEL) for name in INDICES}
+    known_true, known_predicted = _index_pairs(gathered.volumes_of(held_out=False))
     known: dict[str, Any] = {
-        "patients": [patient for patient in dataset.patients if patient not in seen],
+        "patients": [patient for patient in dataset.patients if not gathered.is_seen(patient)],
         "taught_by_patients": len(dataset.patients),
         "data": dataset.name,
-        "interval_coverage": coverage,
+        "trained_patients_inside_interval": {
+            name: _share_inside(known_true[name], known_predicted[name], half_width) for name, half_width in half_widths.items()
+        },
     }
     return Calibration(model_sha256, fit_trust(gathered.table(), known), half_widths)
 
@@ -154,13 +156,13 @@ class _Gathered:
     """Signs, scores and volumes of all frames of a data set, which is read once."""
 
     def __init__(self, dataset: Dataset, model: Model, seen: set[str]) -> None:
-        self.seen = seen
         self.rows: list[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_], str]] = []
         self.volumes: dict[str, dict[str, _Volumes]] = {}
         self.owners: dict[str, str] = {}
         self.one_of: dict[str, str] = {}
         for frame in dataset:
             self._add(frame, model)
+        self.seen_hearts = {self.one_of.get(patient, patient) for patient in seen}
 
     def _add(self, frame: Frame, model: Model) -> None:
         plane = (frame.spacing[1], frame.spacing[2])
@@ -177,16 +179,20 @@ class _Gathered:
         if owner != frame.patient:
             self.one_of[frame.patient] = self.one_of.get(owner, owner)
 
-    def held_out_volumes(self) -> list[dict[str, _Volumes]]:
-        """Volumes by phase of each held-out patient; of patients with identical images the first only."""
-        return [phases for patient, phases in self.volumes.items() if patient not in self.seen and patient not in self.one_of]
+    def is_seen(self, patient: str) -> bool:
+        """Whether the networks were trained on the patient, or on one with identical images."""
+        return self.one_of.get(patient, patient) in self.seen_hearts
+
+    def volumes_of(self, *, held_out: bool) -> list[dict[str, _Volumes]]:
+        """Volumes by phase of each held-out, or of each seen patient; of patients with identical images the first only."""
+        return [phases for patient, phases in self.volumes.items() if patient not in self.one_of and self.is_seen(patient) != held_out]
 
     def table(self) -> SliceTable:
         """All slices."""
         depths = [len(row[1]) for row in self.rows]
         signs, dsc, end = (np.concatenate([row[place] for row in self.rows]) for place in range(3))
         patients = np.repeat([self.one_of.get(row[3], row[3]) for row in self.rows], depths)
-        held_out = np.repeat([row[3] not in self.seen for row in self.rows], depths)
+        held_out = np.repeat([not self.is_seen(row[3]) for row in self.rows], depths)
         return SliceTable(signs, dsc, end, patients, held_out)
 
 
@@ -210,6 +216,12 @@ def _index_pairs(patients: list[dict[str, _Volumes]]) -> tuple[dict[str, list[fl
             for name in INDICES:
                 values[name].append(_value(found[name].value))
     return true, predicted
+
+
+def _share_inside(true: list[float], predicted: list[float], half_width: float) -> float | None:
+    errors = np.abs(np.array(true) - np.array(predicted))
+    errors = errors[np.isfinite(errors)]
+    return float((errors <= half_width).mean()) if errors.size else None
 
 
 def _value(value: float | None) -> float:

@@ -44,21 +44,6 @@ def conformal_half_width(truth: ArrayLike, predicted: ArrayLike, level: float = 
     return float(errors[rank - 1])
 
 
-def leave_one_out_coverage(truth: ArrayLike, predicted: ArrayLike, level: float = 0.9) -> float | None:
-    """Share of patients that lie within the interval made of all others: an honest estimate of the coverage.
-
-    Returns:
-        A number in [0, 1], or None where all but one are too few for an interval.
-    """
-    t, p = np.asarray(truth, np.float64), np.asarray(predicted, np.float64)
-    keep = np.isfinite(t) & np.isfinite(p)
-    t, p = t[keep], p[keep]
-    if _rank(len(t) - 1, level) > len(t) - 1:
-        return None
-    inside = [abs(t[i] - p[i]) <= conformal_half_width(np.delete(t, i), np.delete(p, i), level) for i in range(len(t))]
-    return float(np.mean(inside))
-
-
 def _rank(n: int, level: float) -> int:
     """Which of the n sorted errors is the half-width; the small number keeps 10 · 0.9 from becoming 10."""
     return math.ceil((n + 1) * level - 1e-9)

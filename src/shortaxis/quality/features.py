@@ -95,14 +95,7 @@ def open_ring(frame: GridFrame) -> NDArray[np.float64]:
 def basal(frame: GridFrame) -> NDArray[np.float64]:
     """1 for the slices of the basal half, 0 for those of the apical half."""
     first_half = np.arange(frame.depth) < frame.depth / 2
-    return np.asarray(first_half == base_is_first(frame.labels), np.float64)
-
-
-def base_is_first(labels: NDArray[np.uint8]) -> bool:
-    """Whether the stack (D, H, W) runs from base to apex: its half with the larger cavities is the basal one; base first in a tie."""
-    cavities = np.isin(labels, (Structure.RV, Structure.LV)).sum(axis=(1, 2))
-    half = len(labels) // 2
-    return bool(cavities[:half].sum() >= cavities[len(labels) - half :].sum())
+    return np.asarray(first_half == frame.basal_first, np.float64)
 
 
 SLICE_SIGNS: Final[dict[str, Callable[[GridFrame], NDArray[np.float64]]]] = {
@@ -127,7 +120,7 @@ FEATURES: Final = (*SLICE_SIGNS, *(f"{name}_{part.name.lower()}" for name in STR
 
 
 def slice_features(
-    pooled: NDArray[np.floating], members: NDArray[np.floating], pixel_mm: tuple[float, float]
+    pooled: NDArray[np.floating], members: NDArray[np.floating], pixel_mm: tuple[float, float], *, basal_first: bool | None = None
 ) -> dict[str, NDArray[np.float64]]:
     """Compute every sign of every slice of one frame.
 
@@ -135,11 +128,12 @@ def slice_features(
         pooled: (C, D, G, G) pooled probabilities on the grid.
         members: (N, C, D, G, G) member probabilities on the grid.
         pixel_mm: Edges of a grid pixel in mm, (y, x).
+        basal_first: Whether the stack runs from base to apex; None lets the masks tell (`shortaxis.indices.aha.apex_is_last`).
 
     Returns:
         Name of the sign to float64 (D,), in the order of `FEATURES`.
     """
-    frame = grid_frame(pooled, members, pixel_mm)
+    frame = grid_frame(pooled, members, pixel_mm, basal_first)
     signs = {name: compute(frame) for name, compute in SLICE_SIGNS.items()}
     for name, compute in STRUCTURE_SIGNS.items():
         values = compute(frame)

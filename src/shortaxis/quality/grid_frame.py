@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from shortaxis.indices.aha import apex_is_last
 from shortaxis.labels import FOREGROUND
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class GridFrame:
         labels: uint8 (D, G, G), what the ensemble chooses.
         masks: bool (3, D, G, G) of RV, MYO and LV.
         pixel_mm: Edges of a grid pixel in mm, (y, x).
+        basal_first: Whether the stack runs from base to apex.
     """
 
     pooled: NDArray[np.float32]
@@ -37,6 +39,7 @@ class GridFrame:
     labels: NDArray[np.uint8]
     masks: NDArray[np.bool_]
     pixel_mm: tuple[float, float]
+    basal_first: bool
 
     @property
     def depth(self) -> int:
@@ -58,13 +61,16 @@ class GridFrame:
         return np.asarray(self.masks.sum(axis=(2, 3)) * self.pixel_mm2, np.float64)
 
 
-def grid_frame(pooled: NDArray[np.floating], members: NDArray[np.floating], pixel_mm: tuple[float, float]) -> GridFrame:
+def grid_frame(
+    pooled: NDArray[np.floating], members: NDArray[np.floating], pixel_mm: tuple[float, float], basal_first: bool | None = None
+) -> GridFrame:
     """Prepare a frame, cut to the rows and columns in which anything is seen.
 
     Args:
         pooled: (C, D, G, G) pooled probabilities on the grid.
         members: (N, C, D, G, G) member probabilities on the grid.
         pixel_mm: Edges of a grid pixel in mm, (y, x).
+        basal_first: Whether the stack runs from base to apex; None lets the masks tell.
     """
     seen = pooled[1:].max(axis=(0, 1)) >= _FAINTEST
     rows, columns = _span(seen.any(axis=1)), _span(seen.any(axis=0))
@@ -72,7 +78,9 @@ def grid_frame(pooled: NDArray[np.floating], members: NDArray[np.floating], pixe
     members = np.asarray(members[:, :, :, rows, columns], np.float32)
     labels = np.argmax(pooled, axis=0).astype(np.uint8)
     masks = np.stack([labels == structure for structure in FOREGROUND])
-    return GridFrame(pooled, members, np.argmax(members, axis=1).astype(np.uint8), labels, masks, pixel_mm)
+    if basal_first is None:
+        basal_first = apex_is_last(labels, None)
+    return GridFrame(pooled, members, np.argmax(members, axis=1).astype(np.uint8), labels, masks, pixel_mm, basal_first)
 
 
 def neighbour(values: NDArray[Any]) -> NDArray[Any]:

@@ -11,7 +11,7 @@ import scipy  # its parts load when they are used, which keeps quick what needs 
 from shortaxis.errors import InputError
 from shortaxis.labels import FOREGROUND
 from shortaxis.metrics.end_coefficient import end_slices
-from shortaxis.quality.features import FEATURES, base_is_first
+from shortaxis.quality.features import FEATURES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +54,7 @@ class TrustModel:
         forest: Gives the share of poor slices among those that look like this one.
         slope: Of the logistic curve on the logit of that share.
         intercept: Of the logistic curve.
-        threshold: Probability from which on a slice is to be checked.
+        threshold: Probability above which a slice is to be checked.
         typical: Median of each sign over the good end slices.
         provenance: How it was made and how well it does: plain JSON types.
     """
@@ -143,23 +143,22 @@ class SliceVerdict:
     reasons: tuple[str, ...]
 
 
-def judge_end_slices(model: TrustModel, signs: dict[str, NDArray[np.float64]], labels: NDArray[np.uint8]) -> tuple[SliceVerdict, ...]:
+def judge_end_slices(model: TrustModel, signs: dict[str, NDArray[np.float64]], *, basal_first: bool) -> tuple[SliceVerdict, ...]:
     """Judge the first two and the last two slices of a frame.
 
     Args:
         model: The calibrated model.
         signs: From `slice_features`.
-        labels: uint8 (D, H, W) of the same frame; they tell the base from the apex.
+        basal_first: Whether the stack runs from base to apex; see `shortaxis.indices.aha.apex_is_last`.
 
     Returns:
         One verdict for each end slice, in the order of the stack.
     """
     probability = model.probability(signs)
-    basal_first = base_is_first(labels)
-    depth = len(labels)
+    depth = len(probability)
     verdicts = []
     for index in sorted(end_slices(depth)):
-        check = bool(probability[index] >= model.threshold)
+        check = bool(probability[index] > model.threshold)
         level = "basal" if (index < depth / 2) == basal_first else "apical"
         reasons = model.reasons(signs, index, level) if check else ()
         verdicts.append(SliceVerdict(index, level, "check" if check else "trust", float(probability[index]), reasons))

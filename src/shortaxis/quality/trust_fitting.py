@@ -2,7 +2,8 @@
 
 Two kinds of patients may take part. Those that the networks were trained on can only teach what a poor slice looks like, since the networks
 do better on them than on others. Held-out patients teach too, but above all they set the probability, the threshold and every figure that
-is told; each of them is judged by a forest and a threshold that have not seen it (patients with identical images count as one).
+is told; each of them is judged by a forest that has not seen it, at a threshold that the others set. Patients with identical images count
+as one.
 """
 
 from __future__ import annotations
@@ -85,10 +86,13 @@ def fit_trust(table: SliceTable, provenance: dict[str, Any]) -> TrustModel:
     for out in folds:
         taught = table.end & ~out
         unseen[out] = grow_forest(table.signs[taught], poor[taught]).share_poor(table.signs[out])
+    logit, probability = logit_of_share(unseen), np.full(len(poor), np.nan)
     for out in folds:
-        flagged[out] = unseen[out] >= _threshold(unseen[good & ~out])
-    slope, intercept = _platt(logit_of_share(unseen[judged]), poor[judged])
-    probability = expit(slope * logit_of_share(unseen) + intercept)
+        flagged[out] = logit[out] > _threshold(logit[good & ~out])
+        others = judged & ~out
+        slope, intercept = _platt(logit[others], poor[others])
+        probability[out] = expit(slope * logit[out] + intercept)
+    slope, intercept = _platt(logit[judged], poor[judged])
     every = table.held_out
     figures = {
         "slices": int(every.sum()),
@@ -110,7 +114,7 @@ def fit_trust(table: SliceTable, provenance: dict[str, Any]) -> TrustModel:
         forest=grow_forest(table.signs[table.end], poor[table.end]),
         slope=slope,
         intercept=intercept,
-        threshold=float(expit(slope * logit_of_share(np.array(_threshold(unseen[good]))) + intercept)),
+        threshold=float(expit(slope * _threshold(logit[good]) + intercept)),
         typical=tuple(np.median(table.signs[good], axis=0).tolist()),
         provenance=provenance | figures,
     )
@@ -125,8 +129,8 @@ def auroc(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> float | No
 
 
 def _threshold(good: NDArray[np.float64]) -> float:
-    """Value above which the share `FLAGGED_GOOD` of good end slices lies; 1 where there is none."""
-    return float(np.quantile(good, 1 - FLAGGED_GOOD)) if good.size else 1.0
+    """Value above which the share `FLAGGED_GOOD` of good end slices lies; infinity where there is none."""
+    return float(np.quantile(good, 1 - FLAGGED_GOOD)) if good.size else np.inf
 
 
 def _platt(x: NDArray[np.float64], poor: NDArray[np.bool_]) -> tuple[float, float]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from shortaxis.indices.aha import apex_is_last
 from shortaxis.quality import entropy, judge_end_slices, slice_features
 
 if TYPE_CHECKING:
@@ -61,9 +62,11 @@ def segment_judged(
 
     def judge(phase: int, prediction: FramePrediction) -> None:
         if opened.calibration is not None:
-            signs = slice_features(*prediction.on_grid, pixel_mm)
+            basal_first = apex_is_last(prediction.labels, study.affine)
+            signs = slice_features(*prediction.on_grid, pixel_mm, basal_first=basal_first)
             risks.append(opened.calibration.trust.probability(signs).round(_DIGITS).tolist())
-            verdicts.append([_row(asdict(verdict)) for verdict in judge_end_slices(opened.calibration.trust, signs, prediction.labels)])
+            judged = judge_end_slices(opened.calibration.trust, signs, basal_first=basal_first)
+            verdicts.append([_row(asdict(verdict)) for verdict in judged])
         if unsure is not None:
             unsure[phase] = np.rint(entropy(prediction.probabilities) * _BRIGHTEST)
         on_phase(phase)
