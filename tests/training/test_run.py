@@ -49,6 +49,14 @@ def test_without_a_split_all_patients_train_and_nothing_is_scored(recipe, discs,
     assert json.loads((tmp_path / "run.json").read_text())["train_frames"] == 8
 
 
+def test_held_out_patients_can_be_left_unscored(recipe, discs, tmp_path):
+    result = train(recipe(schedule={"epochs": 1}), discs, tmp_path, split=SPLIT, device="cpu", validate=False)
+    assert result.complete
+    assert result.validation is None
+    assert not (tmp_path / "validation.json").exists()
+    assert read_model(result.model)[1].card["held_out_patients"] == ["p3"]
+
+
 def test_a_run_that_ran_out_of_budget_goes_on_and_its_log_repeats_nothing(recipe, discs, tmp_path):
     tiny = recipe(schedule={"epochs": 2})
     first = train(tiny, discs, tmp_path, device="cpu", steps=3)

@@ -20,7 +20,7 @@ from shortaxis.training.processes import joined_processes
 from shortaxis.training.recipe import recipe_to_dict
 from shortaxis.training.resident import load_resident
 from shortaxis.training.stages import MODEL, Budget, Course, holds_run, spec_of
-from shortaxis.training.validation import validate
+from shortaxis.training.validation import validate as scores_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ class RunResult:
     Attributes:
         complete: Whether the schedule is done; otherwise the run can be resumed.
         model: The model file, or None while the run is not complete.
-        validation: Scores on the held-out patients under every protocol, or None.
+        validation: Scores on the held-out patients under every protocol, or None where there are none or they were not to be scored.
         step: Optimizer steps done.
         total: Optimizer steps of the whole run.
     """
@@ -67,6 +67,7 @@ def train(
     steps: int | None = None,
     resume: bool = False,
     start_from: Path | None = None,
+    validate: bool = True,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> RunResult:
     """Train a recipe, and score it on the held-out patients when it is done.
@@ -83,6 +84,7 @@ def train(
         resume: Go on from the checkpoint in `out`, from the start where there is none.
         start_from: A model file whose weights the members start with, in place of random ones. What it was trained on is not asked: a score
             on patients that it has seen is worth nothing.
+        validate: Whether to score the model on the held-out patients; False leaves `validation.json` unwritten.
         on_progress: Called with every report of the loop, in the first process.
 
     Raises:
@@ -116,9 +118,12 @@ def train(
         chosen_by = training.select(aside) if aside else held_out
         if chosen_by is not None:
             assembled = with_best_weights(assembled, recipe, chosen_by, processes.device)
+        notices = [given["notice"] for given in (facts, assembled.facts) if "notice" in given]
         facts |= assembled.facts
+        if notices:
+            facts["notice"] = "; ".join(notices)
         write_json(out / "run.json", facts)
-        return _finish(assembled, facts, held_out, out, course, processes.device)
+        return _finish(assembled, facts, held_out if validate else None, out, course, processes.device)
 
 
 def _start(path: Path, spec: ModelSpec) -> StreamingEnsemble:
@@ -136,7 +141,7 @@ def _finish(
     """Score the model on the held-out patients, and save it."""
     scores = None
     if held_out is not None:
-        scores = validate(assembled.ensemble, assembled.spec, held_out, device=device)
+        scores = scores_of(assembled.ensemble, assembled.spec, held_out, device=device)
         if "notice" in facts:
             scores["notice"] = facts["notice"]
         write_json(out / "validation.json", scores)

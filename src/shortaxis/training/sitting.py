@@ -36,6 +36,7 @@ def train_sitting(
     steps: int | None = None,
     resume: bool = False,
     start_from: Path | None = None,
+    validate: bool = True,
     on_read: Callable[[str], None] = lambda _name: None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> RunResult:
@@ -55,6 +56,7 @@ def train_sitting(
         steps: Budget of steps for this sitting.
         resume: Go on with the run in `out`.
         start_from: See `shortaxis.training.train`.
+        validate: See `shortaxis.training.train`.
         on_read: Called with the name of each frame that was read.
         on_progress: Called with every report of the loop.
 
@@ -82,6 +84,7 @@ def train_sitting(
         steps=steps,
         resume=resume,
         start_from=start_from,
+        validate=validate,
         on_progress=on_progress,
     )
 
