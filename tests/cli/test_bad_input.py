@@ -55,7 +55,7 @@ ARRAYS = {
     "NaN": (not_a_number(30, 30, 4), "NaN"),
     "infinity": (infinite(30, 30, 4), "NaN or infinite"),
     "constant": (np.full((30, 30, 4), 7, np.float32), "the value 7"),
-    "a constant phase": (np.stack([noise(30, 30, 4), np.zeros((30, 30, 4), np.float32)], axis=-1), "phase 1"),
+    "a constant phase": (np.stack([noise(30, 30, 4), np.zeros((30, 30, 4), np.float32)], axis=-1), "phase 2"),
 }
 
 

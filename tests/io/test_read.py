@@ -31,7 +31,7 @@ def test_a_constant_phase_is_refused_and_named():
     pixels = np.random.default_rng(0).random((3, 2, 4, 4), np.float32)
     refuse_constant(Study(pixels, (8, 1, 1)), "cine.nii")
     pixels[2] = 5
-    with pytest.raises(InputError, match=r"cine\.nii: all voxels in phase 2 \(counted from 0\) have the value 5;"):
+    with pytest.raises(InputError, match=r"cine\.nii: all voxels in phase 3 have the value 5;"):
         refuse_constant(Study(pixels, (8, 1, 1)), "cine.nii")
     with pytest.raises(InputError, match=r"frame\.nii: all voxels have the value 5;"):
         refuse_constant(Study(pixels[2:], (8, 1, 1)), "frame.nii")

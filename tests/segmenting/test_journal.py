@@ -104,12 +104,32 @@ def test_the_last_row_of_a_study_counts_and_old_failures_do_not(tmp_path):
     assert resumed(tmp_path) == ["a"]
 
 
-def test_without_resume_an_earlier_journal_goes(tmp_path):
+@pytest.mark.parametrize("folded", [False, True])
+def test_without_resume_an_earlier_record_counts_no_more_from_the_first_publishing_on(tmp_path, folded):
     journal = Journal(tmp_path, HEAD)
     journal.append(done("a"))
+    journal.fold({}) if folded else journal.close()
+    other = HEAD | {"options": {"clean": False}}
+    journal = Journal(tmp_path, other)
+    journal.append(failed("b"))
+    assert resumed(tmp_path) == ["a"]
+    journal.begin()  # a kill from here on: files of the earlier run may have been replaced already
+    with pytest.raises(InputError, match="other options"):
+        resumed(tmp_path)
+    journal.append(done("c"))
+    assert names(journal) == ["b", "c"]
     journal.close()
-    assert names(Journal(tmp_path, HEAD)) == []
-    assert not (tmp_path / JOURNAL).exists()
+    journal = Journal(tmp_path, other, resume=True)
+    assert names(journal) == ["c"]
+    journal.close()
+
+
+def test_a_name_that_is_not_utf_8_keeps_no_run_from_being_recorded(tmp_path):
+    journal = Journal(tmp_path, HEAD)
+    journal.append(done("M\udcfcller") | {"indices": "a"})
+    journal.fold({})
+    (row,) = json.loads((tmp_path / MANIFEST).read_bytes().decode())["studies"]
+    assert row["study"] == "M?ller"
 
 
 @pytest.mark.parametrize(

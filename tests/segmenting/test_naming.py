@@ -34,8 +34,28 @@ def test_messages_lose_the_folders_however_they_are_written(tmp_path, monkeypatc
     study = PlannedStudy("heart", Path("link/heart"))
     for folder in ("link", str(tmp_path / "link"), os.path.realpath("link")):
         message = f"{folder}/heart/IM1: is damaged; get {folder}/heart anew"
-        assert shown_message(message, study, keep=False) == "heart/IM1: is damaged; get heart anew"
+        assert shown_message(message, study, keep=False) == "a file of heart: is damaged; get heart anew"
         assert shown_message(message, study, keep=True) == message
+
+
+@pytest.mark.parametrize("place", ["", "series005/", "series005/SMITH^JANE 2/"])
+@pytest.mark.parametrize("gone", [False, True])
+def test_messages_do_not_name_what_lies_in_a_study_whether_it_is_still_there_or_not(tmp_path, monkeypatch, place, gone):
+    study = PlannedStudy("heart", tmp_path / "heart")
+    path = tmp_path / "heart" / (place + ("SMITH JANE.dcm" if gone else "SMITH: JANE.dcm"))
+    path.parent.mkdir(parents=True)
+    for other in (path.with_name("SMITH"), *([] if gone else [path])):
+        other.touch()
+    assert shown_message(f"{path}: is cut short; get it anew", study, keep=False) == "a file of heart: is cut short; get it anew"
+    monkeypatch.chdir(tmp_path / "heart")
+    if not gone:
+        message = f"{path.relative_to(tmp_path / 'heart')}: is cut short"
+        assert shown_message(message, PlannedStudy("heart", Path()), keep=False) == "a file of heart: is cut short"
+
+
+def test_a_message_without_a_colon_ends_where_a_file_is_named_that_is_gone(tmp_path):
+    (tmp_path / "heart").mkdir()
+    assert shown_message(f"see {tmp_path}/heart/SMITH", PlannedStudy("heart", tmp_path / "heart"), keep=False) == "see a file of heart"
 
 
 def test_notes_do_not_name_files_that_may_be_called_like_a_patient(tmp_path):

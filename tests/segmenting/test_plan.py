@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,14 @@ def test_a_folder_that_cannot_be_read_is_a_problem_of_its_own(tmp_path, monkeypa
     monkeypatch.setattr(Path, "iterdir", refuse)
     (study,) = plan_studies([tmp_path])
     assert "Permission denied" in str(study.problem)
+
+
+def test_a_name_that_is_not_utf_8_is_a_problem_of_its_own(tmp_path):
+    touch(tmp_path / "a.nii", Path(os.fsdecode(os.fsencode(tmp_path) + b"/M\xfcller.nii")))
+    bad, good = sorted(plan_studies([tmp_path]), key=lambda study: study.problem is None)
+    assert (good.name, good.problem) == ("a", None)
+    assert (bad.name, bad.images) == ("M?ller", ())
+    assert str(bad.problem) == f"{tmp_path}/M?ller.nii: its name is not UTF-8, which outputs could not tell; rename the file or folder"
 
 
 def test_two_endings_of_one_name_collide(tmp_path):

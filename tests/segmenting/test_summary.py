@@ -59,6 +59,11 @@ def test_no_text_is_a_formula(tmp_path, before, start):
     assert rows[0]["error"] == f"'{start}1"
 
 
+def test_a_name_that_is_not_utf_8_is_written_with_a_mark(tmp_path):
+    rows = table(tmp_path / "summary.csv", {"study": "M\udcfcller", "status": "failed", "seconds": 0.1, "error": "e"})
+    assert rows[0]["study"] == "M?ller"
+
+
 def test_no_text_breaks_a_line(tmp_path):
     rows = table(tmp_path / "summary.csv", FAILED | {"study": "a\r\nb", "error": "c\nd\0e"})
     assert [(row["study"], row["error"]) for row in rows] == [("a b", "c d e")]

@@ -8,6 +8,7 @@ import pytest
 
 from shortaxis.ensemble.model_file import ModelSpec, file_sha256, save_model
 from shortaxis.errors import InputError
+from shortaxis.indices import Index
 from shortaxis.phantom import make_phantom
 from shortaxis.quality import TrustModel, entropy
 from shortaxis.quality.calibration import Calibration, calibration_path
@@ -108,6 +109,19 @@ def test_an_interval_ends_at_100_percent(model):
     findings = Findings("x")
     findings.add(replace(segment_judged(opened, phantom.study, lambda _: None).segmentation, labels=phantom.labels), "a.nii")
     assert findings.to_dict({}, opened.calibration)["indices"]["lv_ef"]["interval"] == [0, 100]
+
+
+@pytest.mark.parametrize(
+    ("value", "half_width", "interval"),
+    [(-141.6, 6.0, None), (-3.0, 5.0, None), (0.0, 5.0, [0, 5]), (2.0, 5.0, [0, 7]), (100.5, 5.0, None)],
+)
+def test_a_value_that_cannot_be_has_no_interval_and_others_lie_in_theirs(model, monkeypatch, value, half_width, interval):
+    calibrate(model, half_widths={"lv_ef": half_width})
+    findings = Findings("x")
+    monkeypatch.setattr(findings, "indices", lambda: {name: Index(name, value, "%", "", "") for name in ("lv_ef", "lv_edv", "lv_esv")})
+    row = findings.index_rows(open_model(model, "cpu").calibration)["lv_ef"]
+    assert row.get("interval") == interval
+    assert ("outside what can be" in row.get("interval_note", "")) == (interval is None)
 
 
 def test_intervals_where_phases_had_to_be_found_say_so(model):

@@ -25,6 +25,6 @@ def refuse_constant(study: Study, name: Path | str) -> None:
     flat = study.pixels.reshape(study.n_phases, -1)
     constant = (flat.min(axis=1) == flat.max(axis=1)).nonzero()[0]
     if constant.size:
-        where = f" in phase {constant[0]} (counted from 0)" if study.n_phases > 1 else ""
+        where = f" in phase {constant[0] + 1}" if study.n_phases > 1 else ""
         msg = f"{name}: all voxels{where} have the value {flat[constant[0], 0]:g}; give an image that shows a heart"
         raise InputError(msg)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -27,6 +28,9 @@ FOUND_PHASES: Final = (
     "learnt from patients whose ED and ES frames were known; here they were found on the LV volume curve, which may be off by a frame"
 )
 """What is said of an interval of a cine whose ED and ES nobody named."""
+
+OUT_OF_RANGE: Final = "no interval is given where the value itself is outside what can be"
+"""What is said instead of an interval of a value below 0 or above 100 %."""
 
 _DIGITS: Final = 4
 _PHASES: Final = ("ED", "ES")
@@ -125,8 +129,9 @@ class Findings:
         """The indices in plain JSON types, with their intervals where there are any.
 
         Args:
-            calibration: Gives the intervals. They were learnt where ED and ES were known; where these had to be found on the volume curve,
-                a note says so.
+            calibration: Gives the intervals, cut off where the index cannot go: below zero, and above 100 %. A value that is itself there
+                has none, and a note says so. They were learnt where ED and ES were known; where these had to be found on the volume
+                curve, a note says so.
         """
         rows = {name: asdict(index) for name, index in self.indices().items()}
         for row in rows.values():
@@ -136,8 +141,13 @@ class Findings:
         half_widths, level = ({}, None) if calibration is None else (calibration.half_widths, calibration.level)
         for name, half_width in half_widths.items():
             value = rows[name]["value"]
-            if value is not None:
-                interval = [round(end, _DIGITS) for end in _bounded(value - half_width, value + half_width, rows[name]["unit"])]
+            if value is None:
+                continue
+            lowest, highest = 0.0, 100.0 if rows[name]["unit"] == "%" else math.inf
+            if not lowest <= value <= highest:
+                rows[name]["interval_note"] = OUT_OF_RANGE
+            else:
+                interval = [round(end, _DIGITS) for end in (max(lowest, value - half_width), min(highest, value + half_width))]
                 rows[name] |= {"interval": interval, "interval_level": level, **note}
         return rows
 
@@ -156,11 +166,6 @@ class Findings:
             "indices": self.index_rows(calibration),
             "frames": self.frames,
         }
-
-
-def _bounded(low: float, high: float, unit: str) -> tuple[float, float]:
-    """Cut an interval off where the index cannot go: below zero, and above 100 %."""
-    return max(0.0, low), min(100.0, high) if unit == "%" else high
 
 
 def _told_heart_rate(study: Study) -> float | None:

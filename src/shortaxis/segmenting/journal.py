@@ -39,7 +39,7 @@ class Journal:
     Args:
         out: The output folder.
         head: What is true of the whole run; the keys of `_SAME` must be among its keys.
-        resume: Take over what an earlier run did. Otherwise an earlier journal goes.
+        resume: Take over what an earlier run did. Otherwise an earlier journal goes when this run has something to record.
 
     Raises:
         InputError: The earlier run had another model or other options, or its record cannot be read.
@@ -53,7 +53,6 @@ class Journal:
         self._stream: IO[bytes] | None = None
         self._waiting: list[dict[str, Any]] = []
         if not resume:
-            self._path.unlink(missing_ok=True)
             return
         if not self._path.is_file() and (out / MANIFEST).is_file():
             self._unfold()
@@ -71,6 +70,19 @@ class Journal:
         row = None if offset is None else self._row_at(offset)
         return row if row is not None and row["status"] == DONE else None
 
+    def begin(self) -> None:
+        """Put this run's journal in the place of an earlier run's record; to be called before its first files replace that run's.
+
+        A run that is killed in between would otherwise leave its files beside the record of other ones, which a later run would trust.
+
+        Raises:
+            InputError: The folder cannot be written.
+        """
+        if self._stream is None and (self._path.is_file() or (self.out / MANIFEST).is_file()):
+            with atomic_path(self._path) as temporary:
+                temporary.write_bytes(_line(self.head))
+            self._stream = self._path.open("rb+")
+
     def append(self, row: dict[str, Any]) -> None:
         """Record a study. Failures wait in memory for the first study that succeeds.
 
@@ -83,6 +95,7 @@ class Journal:
         self._waiting.append(row)
         if self._stream is None and row["status"] != DONE:
             return
+        self.begin()
         try:
             if self._stream is None:
                 self._stream = self._path.open("xb+")
@@ -187,4 +200,5 @@ class Journal:
 
 
 def _line(row: dict[str, Any]) -> bytes:
-    return json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    """One line of JSON. Bytes of a file name that are not UTF-8 become `?`: they must not keep a run from being recorded."""
+    return json.dumps(row, ensure_ascii=False, allow_nan=False).encode(errors="replace") + b"\n"

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Final
 from shortaxis.datasets.acdc import INFO, list_images, read_patient
 from shortaxis.errors import InputError
 from shortaxis.io.dicom import find_studies, is_dicom
+from shortaxis.segmenting.naming import as_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -109,11 +110,13 @@ def plan_studies(inputs: Sequence[Path | str], *, cine: bool = False) -> list[Pl
             studies += _studies(source, cine)
         except OSError as error:
             studies.append(_unfit(source, f"{source}: cannot be read ({error.strerror}); check its permissions"))
-    return studies
+    return [_tellable(study) for study in studies]
 
 
 def refuse_collisions(studies: Sequence[PlannedStudy], out: Path) -> None:
-    """Refuse a plan in which one file would be written twice, or an input would be overwritten.
+    """Refuse a plan in which one file would be written twice, an input would be overwritten, or outputs would lie in a DICOM study.
+
+    Every file below its folder belongs to a DICOM study, so that outputs there would change the study from run to run.
 
     Raises:
         InputError: Names the two inputs, or the input.
@@ -121,6 +124,11 @@ def refuse_collisions(studies: Sequence[PlannedStudy], out: Path) -> None:
     owners: dict[str, Path] = {name: Path(name) for name in (MANIFEST, JOURNAL, SUMMARY)}
     inputs = {identity: image.path for study in studies for image in study.images if (identity := _identity(image.path))}
     there = _Listing(out)
+    full = out.resolve()
+    for folder in (full, *full.parents):
+        if (identity := _identity(folder)) in inputs:
+            msg = f"{out}: lies in the DICOM study {inputs[identity]}, all files of which are its own; choose an --out folder beside it"
+            raise InputError(msg)
     for study in studies:
         for source, output in _outputs(study):
             if output in owners:
@@ -148,6 +156,12 @@ class _Listing:
             except OSError:
                 self._folders[folder] = set()
         return name.casefold() in self._folders[folder]
+
+
+def planned_files(study: PlannedStudy) -> Iterator[str]:
+    """The files that a run may write of a study, relative to the output folder, but the phases in `PlannedImage.dicom_seg`."""
+    folders = {image.dicom_seg.as_posix() for image in study.images if image.dicom}
+    yield from (output for _, output in _outputs(study) if output not in folders)
 
 
 def stem_of(path: Path) -> str:
@@ -268,6 +282,15 @@ def _chosen(folder: Path, images: list[AcdcImage], cine: bool) -> list[AcdcImage
         msg = f"{folder}: {INFO} names frame {number} as {phase}, but there is no {folder.absolute().name}_frame{number:02d}.nii.gz; add it"
         raise InputError(msg)
     return [*frames, *(cines if cine or absent else [])]
+
+
+def _tellable(study: PlannedStudy) -> PlannedStudy:
+    """A study as it is, or, where its name is not UTF-8, as one that cannot be told of in any output, with `?` for what cannot be read."""
+    name, source = as_utf8(study.name), as_utf8(str(study.source))
+    if name == study.name and as_utf8(study.source.name) == study.source.name:
+        return study
+    msg = f"{source}: its name is not UTF-8, which outputs could not tell; rename the file or folder"
+    return PlannedStudy(name, Path(source), problem=InputError(msg))
 
 
 def _unfit(source: Path, message: str) -> PlannedStudy:

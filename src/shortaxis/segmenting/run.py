@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -19,13 +20,13 @@ from shortaxis.segmenting.inputs import state_of
 from shortaxis.segmenting.journal import DONE, FAILED, Journal
 from shortaxis.segmenting.naming import shown_message, shown_path
 from shortaxis.segmenting.opening import open_model
-from shortaxis.segmenting.plan import JOURNAL, MANIFEST, SUMMARY, PlannedStudy, plan_studies, refuse_collisions
+from shortaxis.segmenting.plan import JOURNAL, MANIFEST, SUMMARY, PlannedStudy, plan_studies, planned_files, refuse_collisions
 from shortaxis.segmenting.single import Task, UnfitError, outputs_of, segment_study
 from shortaxis.segmenting.summary import write_summary
 from shortaxis.segmenting.wishes import Wishes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     OnProgress = Callable[[float, int, str], None]
 
@@ -152,13 +153,19 @@ def segment_studies(
         journal = Journal(out, _head(task), resume=resume)
         try:
             done = 0
+            attempted: list[tuple[PlannedStudy, dict[str, Any]]] = []
             for study in studies:
                 if _is_finished(study, out, journal):
                     outcome.skipped += 1
                 else:
                     share_done = partial(_report_share, on_progress, done, study.name)
                     share_done(0.0)
-                    journal.append(_attempt(study, out, task, outcome, share_done, raise_errors))
+                    row = _attempt(study, journal, task, outcome, share_done, raise_errors)
+                    attempted.append((study, row))
+                    if journal.is_open or row["status"] == DONE:  # else nothing is known to succeed, and all stays as it was
+                        _remove_outdated(out, attempted)
+                        attempted.clear()
+                    journal.append(row)
                 done += len(study.images)
             outcome.seconds = round(time.perf_counter() - begun, 3)
             if journal.is_open:
@@ -198,7 +205,7 @@ def _is_finished(study: PlannedStudy, out: Path, journal: Journal) -> bool:
 
 
 def _attempt(
-    study: PlannedStudy, out: Path, task: Task, outcome: Outcome, on_share: Callable[[float], None], raise_errors: bool
+    study: PlannedStudy, journal: Journal, task: Task, outcome: Outcome, on_share: Callable[[float], None], raise_errors: bool
 ) -> dict[str, Any]:
     """Segment a study and count it; whatever goes wrong with it is recorded and does not hinder the others."""
     since = time.perf_counter()
@@ -207,9 +214,9 @@ def _attempt(
     failure = None if study.problem is None else Failure(str(study.problem))
     try:
         if failure is None:
-            with staged(out) as stage:
+            with staged(journal.out) as stage:
                 row |= segment_study(study, stage, task, on_share)
-            _remove_outdated(out, row)
+                journal.begin()
     except UnfitError as unfit:
         failure = Failure(str(unfit.reason))
     except InputError:  # an output cannot be written, which hinders all
@@ -232,13 +239,23 @@ def _attempt(
     return row
 
 
-def _remove_outdated(out: Path, row: dict[str, Any]) -> None:
-    """Remove the phases that an earlier DICOM-SEG of a study held and this one does not."""
-    for image in row["images"]:
-        written = {out / path for path in image.get("dicom_seg", ())}
-        for folder in {path.parent for path in written}:
-            for path in set(folder.glob("phase*.dcm")) - written:
-                path.unlink()
+def _remove_outdated(out: Path, attempted: Iterable[tuple[PlannedStudy, dict[str, Any]]]) -> None:
+    """Remove what an earlier run wrote of studies and their new rows do not list, such as a report that is not wanted any more.
+
+    Nothing goes but what the plan of the study would write. Of one whose images are not known, nothing goes.
+    """
+    for study, row in attempted:
+        listed = set(outputs_of(row)) if row["status"] == DONE else set()
+        phases = {
+            path.relative_to(out).as_posix() for image in study.images if image.dicom for path in (out / image.dicom_seg).glob("phase*.dcm")
+        }
+        for path in {*planned_files(study), *phases} - listed:
+            with suppress(OSError):
+                (out / path).unlink()
+        for image in study.images:
+            if image.dicom:
+                with suppress(OSError):
+                    (out / image.dicom_seg).rmdir()  # only where it is empty
 
 
 def _conclude(journal: Journal, outcome: Outcome, task: Task) -> None:

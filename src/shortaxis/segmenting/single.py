@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 import time
+import warnings
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from shortaxis.datasets.acdc import read_image
-from shortaxis.errors import InputError
+from shortaxis.errors import DataWarning, InputError
 from shortaxis.indices.curves import with_phases
 from shortaxis.io import read, refuse_constant, write_like
 from shortaxis.io.atomic import write_json
@@ -18,7 +19,7 @@ from shortaxis.io.nifti_maps import write_maps
 from shortaxis.segmenting.findings import Findings
 from shortaxis.segmenting.inputs import state_of
 from shortaxis.segmenting.measuring import SegmentedImage, flags_of, measured
-from shortaxis.segmenting.naming import shown_path
+from shortaxis.segmenting.naming import as_utf8, shown_path
 from shortaxis.segmenting.plan import MAPS
 from shortaxis.segmenting.reporting import Told, build_report, show_pixels, write_report
 from shortaxis.segmenting.trusting import segment_judged
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
     from shortaxis.segmenting.trusting import Judged
     from shortaxis.segmenting.wishes import Wishes
     from shortaxis.study import Study
+
+
+NO_PHASES: Final = "ED and ES are not known; name them, or take --dicom-seg all"
+"""Why a DICOM-SEG of ED and ES was not written."""
 
 
 class UnfitError(Exception):
@@ -121,7 +126,7 @@ def _told(planned: PlannedStudy, task: Task, seconds: float) -> Told:
     command = None
     if task.command is not None:
         source = shown_path(planned.source, keep=task.wishes.keep_identifiers)
-        command = shlex.join([*task.command[:2], source, *task.command[2:]])
+        command = as_utf8(shlex.join([*task.command[:2], source, *task.command[2:]]))
     return Told(task.opened, task.wishes, command, seconds)
 
 
@@ -180,6 +185,9 @@ def _write_image(image: SegmentedImage, stage: Path, task: Task) -> dict[str, An
     if wishes.dicom_seg is not None:
         files = _write_dicom_seg(image, stage, task)
         written["dicom_seg"] = [file.relative_to(stage).as_posix() for file in files]
+        if not files:
+            written["dicom_seg_reason"] = NO_PHASES
+            warnings.warn(f"{planned.path}: no DICOM-SEG was written: {NO_PHASES}", DataWarning, stacklevel=2)
     return written
 
 
@@ -195,8 +203,7 @@ def _write_dicom_seg(image: SegmentedImage, stage: Path, task: Task) -> list[Pat
     if task.wishes.dicom_seg == "ed-es":
         phases = [phase for phase in (study.end_diastole, study.end_systole) if phase is not None]
         if not phases:
-            msg = f"{image.planned.path}: ED and ES are not known, so that no DICOM-SEG can hold them; name them, or take --dicom-seg all"
-            raise UnfitError(InputError(msg))
+            return []
     out = stage / image.planned.dicom_seg
     try:
         return write_dicom_seg(segmentation.labels, study, out, model_name=model["name"], model_sha256=model["sha256"], phases=phases)

@@ -45,7 +45,7 @@ def write_summary(path: Path, rows: Iterable[dict[str, Any]], model_sha256: str)
     Raises:
         InputError: The file cannot be written.
     """
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", errors="replace", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row in rows:

@@ -69,8 +69,10 @@ def _decode(path: Path, frames: list[int]) -> list[NDArray[Any]]:
         plugin = "pylibjpeg" if "pylibjpeg" in plugins else ""
         stored = list(iter_pixels(dataset, indices=frames, raw=True, decoding_plugin=plugin))
     except Exception as error:
-        msg = f"{path}: its pixels cannot be decoded ({error}); get the file anew, or install 'shortaxis[dicom]' for all decoders"
-        raise InputError(" ".join(msg.split())) from error
+        # What a decoder says may be a value of the header, so that it is told nowhere.
+        kind = type(error).__name__
+        msg = f"{path}: its pixels cannot be decoded ({kind}); get the file anew, or install 'shortaxis[dicom]' for all decoders"
+        raise InputError(msg) from error
     if dataset.get("PhotometricInterpretation") != "MONOCHROME1":
         return stored
     bits = int(dataset.BitsStored)

@@ -76,7 +76,7 @@ def source_frames(instances: Sequence[Sequence[Instance]]) -> list[list[SourceFr
     for plane in (frame.plane for phase in frames for frame in phase):
         other = owners.setdefault((plane.sop_instance_uid, plane.frame), plane.path)
         if other != plane.path:
-            msg = f"{plane.path}: has the SOPInstanceUID of {other.name}, so nothing can refer to it; write NIfTI labels instead"
+            msg = f"{plane.path}: has the SOPInstanceUID of {other}, so nothing can refer to it; write NIfTI labels instead"
             raise InputError(msg)
     return frames
 
