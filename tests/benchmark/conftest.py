@@ -155,7 +155,7 @@ def make_result() -> Callable[..., Result]:
         }
         test = changes.pop("test", None)
         if test is not None:
-            facts["test"] = make_scored(test, tuple(pair.test for pair in shared), "test")
+            facts["test"] = make_scored(test, tuple(pair.test for pair in shared), changes.pop("test_data", "acdc"))
         return Result(**facts | changes, shared=shared)
 
     return make

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,7 @@ from shortaxis.benchmark.figures.draw import figure_2, figure_3, figure_4
 from shortaxis.benchmark.figures.style import STRUCTURES, check_format, new_figure, save_figure, styled
 from shortaxis.benchmark.figures.weights import draw_weights, sweeps_of
 from shortaxis.benchmark.result import write_result
-from shortaxis.benchmark.sweep import WEIGHTS, sweep_of_row, sweep_weights
+from shortaxis.benchmark.sweep import WEIGHTS, _labels, is_swept, sweep_weights, sweep_within
 from shortaxis.benchmark.table import build_table
 from shortaxis.datasets.dataset import Dataset
 from shortaxis.ensemble.model_file import ModelSpec, save_model
@@ -22,6 +24,7 @@ from shortaxis.inference.predictor import Model, load_model
 from shortaxis.metrics.bootstrap import Resampling
 from shortaxis.reports.picture import OUTLINES
 from shortaxis.training import load_recipe
+from shortaxis.training.policies.weights_search import labels_of_mixtures
 
 MEMBER = {"network": "unet", "options": {"widths": [4, 8]}}
 GRID = {"kind": "physical", "spacing_mm": 2.0, "size": 32}
@@ -95,10 +98,45 @@ class TestWeights:
             expected = validate(alone, spec, data)["results"]["paper"]["overall"]["dsc_average"]["value"]
             np.testing.assert_allclose(np.nan_to_num(found[index] or 0.0), np.nan_to_num(expected or 0.0))
 
-    def test_only_rows_of_two_members_under_fixed_pooling_are_swept(self, models, discs):
-        model = load_model(models / "2.safetensors")
-        assert sweep_of_row(model, load_recipe("rows/2unet-uncertainty"), discs({"p1": 1})) is None
-        assert sweep_of_row(load_model(models / "1.safetensors"), load_recipe("rows/unet"), discs({"p1": 1})) is None
+    @pytest.mark.parametrize("outer", [False, True])
+    def test_a_swept_mixture_has_the_labels_of_a_model_with_these_weights(self, discs, outer):
+        torch.manual_seed(5)
+        spec = ModelSpec("2unet", [MEMBER] * 2, {"rule": "fixed", "outer_softmax": outer}, GRID | {"spacing_mm": 3.0, "size": 16}, {})
+        ensemble = spec.build()
+        for member in ensemble.members:  # untrained networks say everything is one class
+            for parameter in member.parameters():
+                parameter.data.mul_(3.0)
+        model = Model(ensemble, spec)
+        mixtures = [(weight, 1 - weight) for weight in WEIGHTS]
+        for frame in discs({"p1": 1}):
+            swept = list(_labels(model, frame))
+            assert len({labels.tobytes() for labels in swept}) > 2
+            for labels, oracle in zip(swept, labels_of_mixtures(model, frame, mixtures), strict=True):
+                np.testing.assert_array_equal(labels, oracle)
+            own = model.segment_frame(frame.image, frame.spacing[1:]).labels  # without weights of its own it has 0.5 and 0.5
+            np.testing.assert_array_equal(swept[5], own)
+
+    @pytest.mark.parametrize(
+        ("row", "swept"),
+        [
+            ("2unet-fixed", True),
+            ("1unet-1d3p-fixed", True),
+            ("2unet-bagging", False),
+            ("1unet-1d3p-stacking", False),
+            ("2unet-uncertainty", False),
+            ("unet", False),
+        ],
+    )
+    def test_only_rows_of_two_jointly_trained_members_under_fixed_pooling_are_swept(self, row, swept):
+        assert is_swept(load_recipe(f"rows/{row}")) is swept
+
+    def test_a_sweep_stops_at_its_limit(self, models, discs, monkeypatch):
+        model, data = load_model(models / "2.safetensors"), discs({"p1": 1})
+        assert sweep_within(model, data, 0.0) is None
+        assert sweep_within(model, data, 600.0) == sweep_within(model, data, None)
+        times = iter([0.0, 7.0])
+        monkeypatch.setattr("shortaxis.benchmark.sweep.time", SimpleNamespace(monotonic=lambda: next(times)))
+        assert sweep_within(model, data, 5.0) is None
 
     def test_other_models_and_empty_data_are_refused(self, models, discs):
         with pytest.raises(InputError, match="has 1 members; the weight of the first"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -35,7 +37,7 @@ def only(experiment):
 
 
 def test_a_job_leaves_one_result_with_everything_in_it(start, row_file, tmp_path):
-    experiment = start([row_file("2unet-fixed", count=2)], seeds=[3])
+    experiment = start([row_file("2unet-fixed", count=2)], seeds=[3], sweep=True)
     result = run_job(only(experiment), experiment)
     assert read_result(tmp_path / "out" / "2unet-fixed" / "seed-3" / "result.json") == result
     assert (result.row, result.seed, result.policy, result.complete, result.members) == ("2unet-fixed", 3, "joint", True, 2)
@@ -83,7 +85,6 @@ def test_members_trained_apart_that_are_not_all_begun_leave_a_result_without_sco
     whole = read_result(done.path)
     assert whole.policy == "bagging"
     assert whole.updates == whole.total_steps  # each step changes one network
-    assert whole.weight_sweep is not None
 
 
 def test_test_patients_are_scored_with_and_without_those_that_were_trained_on(start, pack):
@@ -153,12 +154,106 @@ def test_a_budget_in_steps_is_the_length_of_the_schedule(start):
 
 
 def test_a_budget_in_minutes_becomes_steps_once_and_stays(start, monkeypatch, tmp_path):
-    monkeypatch.setattr("shortaxis.benchmark.jobs.training_speed", lambda *_a, **_k: SimpleNamespace(steps=10, seconds=6.0))
+    monkeypatch.setattr("shortaxis.benchmark.budgets.training_speed", lambda *_a, **_k: SimpleNamespace(steps=10, seconds=6.0))
     experiment = start(budget="minutes=0.05")
     assert run_job(only(experiment), experiment).total_steps == 5  # 3 s at 0.6 s a step
-    monkeypatch.setattr("shortaxis.benchmark.jobs.training_speed", lambda *_a, **_k: pytest.fail("measured again"))
-    assert run_jobs(start(budget="minutes=0.05"))[0].state == "kept"
+    monkeypatch.setattr("shortaxis.benchmark.budgets.training_speed", lambda *_a, **_k: pytest.fail("measured again"))
+    assert [outcome.state for outcome in run_jobs(start(budget="minutes=0.05", seeds=[0, 1]))] == ["kept", "done"]
+    assert json.loads((tmp_path / "out" / "unet" / "seed-1" / "job.json").read_text())["recipe"]["schedule"]["steps"] == 5
     assert json.loads((tmp_path / "out" / "unet" / "seed-0" / "job.json").read_text())["recipe"]["schedule"]["steps"] == 5
+
+
+def test_another_budget_in_minutes_is_measured_anew_and_folds_of_a_policy_are_paid_from_it(start, row_file, monkeypatch):
+    monkeypatch.setattr("shortaxis.benchmark.budgets.training_speed", lambda *_a, **_k: SimpleNamespace(steps=10, seconds=6.0))
+    meta = '[policy]\nkind = "meta"\nfolds = 2\nfold_share = 0.5\n'
+    rows = [
+        row_file("2unet-meta", count=2, rule="meta", more=meta),
+        row_file("2unet-bagging", count=2, more='[policy]\nkind = "bagging"\n'),
+    ]
+    for path in map(Path, rows[:1]):
+        path.write_text(path.read_text().replace("outer_softmax = false\n", ""))
+    for minutes, steps in ((1.0, {"2unet-meta": 50, "2unet-bagging": 100}), (2.0, {"2unet-meta": 100, "2unet-bagging": 200})):
+        experiment = start(rows, budget=f"minutes={minutes}")
+        found = {job.row.name: jobs.settle(job, experiment, experiment.out / job.place).schedule.steps for job in experiment.jobs()}
+        assert found == steps
+
+
+def test_a_job_with_a_test_score_is_final_though_it_was_cut_short(start, pack, monkeypatch):
+    limited = start(minutes_per_job=0.0, test=pack({"q9": 9}, "test"))
+    (cut,) = run_jobs(limited)
+    result = read_result(cut.path)
+    assert (cut.state, result.complete, result.test is not None) == ("unfinished", False, True)
+    content = cut.path.read_bytes()
+    monkeypatch.setattr(jobs, "train", lambda *_a, **_k: pytest.fail("trained on"))
+    monkeypatch.setattr(jobs, "score_model", lambda *_a, **_k: pytest.fail("scored again"))
+    for again in (limited, start(test=limited.test and pack({"q9": 9}, "test")), start()):
+        (kept,) = run_jobs(again)
+        assert (kept.state, kept.path.read_bytes()) == ("kept", content)
+        assert kept.notes == (
+            f"its test score is known, so that it is final at step {result.steps} of {result.total_steps} and is not trained on",
+        )
+
+
+def test_the_limit_is_of_the_job_and_not_of_the_call(start, pack, monkeypatch):
+    given = []
+    real = jobs.train
+
+    def train(*arguments, **options):
+        given.append(options["minutes"])
+        return real(*arguments, **options | {"minutes": 0.0})
+
+    monkeypatch.setattr(jobs, "train", train)
+    monkeypatch.setattr(jobs, "spent", lambda _run: (60.0 * len(given), 0))
+    assert [run_jobs(start(minutes_per_job=2.0))[0].state for _ in range(3)] == ["unfinished"] * 3
+    assert given == pytest.approx([1.6, 0.6], abs=0.1)  # a fifth is kept for scoring, and the third call has nothing left
+    (spent,) = run_jobs(start(minutes_per_job=2.0))
+    assert "its limit is spent at step" in spent.notes[0]
+    (scored,) = run_jobs(start(minutes_per_job=2.0, test=pack({"q9": 9}, "test")))
+    assert read_result(scored.path).test is not None
+    assert len(given) == 2
+
+
+def test_held_out_patients_are_scored_once_and_weights_swept_on_request_alone(start, row_file, tmp_path, monkeypatch):
+    rows = [row_file("2unet-fixed", count=2)]
+    (done,) = run_jobs(start(rows))
+    assert read_result(done.path).weight_sweep is None
+    assert not (tmp_path / "out" / "2unet-fixed" / "seed-0" / "run" / "validation.json").exists()
+    monkeypatch.setattr(jobs, "train", lambda *_a, **_k: pytest.fail("trained on"))
+    monkeypatch.setattr(jobs, "score_model", lambda *_a, **_k: pytest.fail("scored again"))
+    (skipped,) = run_jobs(start(rows, sweep=True, minutes_per_job=0.0))
+    assert (skipped.state, skipped.notes) == (
+        "kept",
+        ("its limit left no time for the sweep of weights; raise --minutes-per-job to have it",),
+    )
+    (swept,) = run_jobs(start(rows, sweep=True))
+    assert read_result(swept.path).weight_sweep is not None
+    assert swept.notes == ()
+
+
+def test_only_those_are_named_as_trained_on_who_were(start, row_file):
+    search = '[search]\npatients = "aside"\nshare = 0.5\nsteps = 3\n'
+    bagging = '[policy]\nkind = "bagging"\n'
+    rows = [row_file("2unet-search", count=2, more=search), row_file("2unet-bagging", count=2, more=bagging)]
+    searched, bagged = (
+        outcome.path for outcome in sorted(run_jobs(start(rows, per_group=1)), key=lambda outcome: outcome.job, reverse=True)
+    )
+    aside = json.loads((searched.parent / "run" / "run.json").read_text())["search"]["patients"]
+    given = set(PEOPLE) - set(read_result(searched).held_out_patients)
+    assert aside
+    assert set(read_result(searched).train_patients) == given - set(aside)
+    stages = json.loads((bagged.parent / "run" / "run.json").read_text())["stages"]
+    assert set(read_result(bagged).train_patients) == {patient for stage in stages for patient in stage["patients"]}
+
+
+def test_what_the_data_lack_is_said(start, discs, pack):
+    experiment = start(test=pack({"q9": 9}, "test"))
+    assert experiment.remarks() == []
+    bare = discs(PEOPLE)
+    bare = replace(bare, refs=tuple(replace(ref, group=None, phase=None) for ref in bare.refs))
+    assert replace(experiment, data=bare).remarks() == [
+        "the data set 'discs' does not say which frames are ED and ES, so that LVEF is not defined",
+        "the data set 'discs' does not say groups, so that 20 % of the patients are held out, and not 2 a group",
+    ]
 
 
 def test_folds_hold_every_patient_out_once(start):

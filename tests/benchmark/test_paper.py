@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shortaxis.benchmark.paper import paper_order, paper_row, paper_table
+from shortaxis.benchmark.paper import mistaken_twin, paper_order, paper_row, paper_table
 
 TABLE = paper_table()
 PRINTED = [*TABLE.ablation_acdc, *TABLE.comparison_acdc, *TABLE.comparison_mnms]
@@ -41,6 +41,15 @@ def test_the_ablation_has_the_eleven_rows_of_the_paper_in_its_order():
 )
 def test_a_figure_is_found_by_the_name_that_protocols_give_it(figure, value):
     assert paper_row("rows/2unet-uncertainty").figure(figure) == value
+
+
+def test_the_augmenting_figures_are_those_of_the_mistaken_code():
+    assert paper_row("rows/2unet-augmenting") is None
+    assert paper_row("rows/2unet-augmenting-as-published").average == 69.90
+    assert mistaken_twin("2unet-augmenting") == "2unet-augmenting-as-published"
+    assert mistaken_twin("rows/unet") is None
+    names = ["rows/2unet-uncertainty", "rows/2unet-augmenting-as-published", "rows/2unet-augmenting", "rows/2unet-bagging"]
+    assert sorted(names, key=paper_order) == [names[3], names[2], names[1], names[0]]
 
 
 def test_a_row_beyond_the_paper_has_no_printed_figures():

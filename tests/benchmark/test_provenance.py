@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from shortaxis.benchmark.provenance import provenance
+from shortaxis.errors import DataWarning
 
 
 @pytest.fixture
@@ -37,6 +38,19 @@ def test_a_package_elsewhere_in_a_clone_is_not_of_it(clone):
     inside = clone.parent / "venv"
     inside.mkdir()
     assert provenance(inside) == (None, None)
+
+
+@pytest.mark.parametrize("answer", ["refused", "absent"])
+def test_where_git_does_not_tell_of_a_clone_that_is_said_once(clone, monkeypatch, answer):
+    def ask(words, **_options):
+        if answer == "absent":
+            raise FileNotFoundError
+        return subprocess.CompletedProcess(words, 128, "", "fatal: detected dubious ownership in repository")
+
+    monkeypatch.setattr(subprocess, "run", ask)
+    with pytest.warns(DataWarning, match="git does not tell the commit") as told:
+        assert [provenance(clone), provenance(clone)] == [("unknown", None)] * 2
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize("error", [OSError, subprocess.TimeoutExpired("git", 20)])

@@ -7,6 +7,7 @@ import io
 import json
 
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 
 from shortaxis.benchmark.comparable import notes_on
@@ -25,9 +26,9 @@ def results(make_result):
     people = {"a": 0, "b": 1, "c": 2}
     better = dict.fromkeys(people, 0)
     return [
-        *[make_result("rows/2unet-uncertainty", seed, better, members=2, updates=200) for seed in (0, 1)],
-        *[make_result("rows/unet", seed, people) for seed in (0, 1)],
-        make_result("beyond/soup", 0, people),
+        *[make_result("rows/2unet-uncertainty", seed, better, members=2, updates=200, test=better) for seed in (0, 1)],
+        *[make_result("rows/unet", seed, people, test=people) for seed in (0, 1)],
+        make_result("beyond/soup", 0, people, test=people),
     ]
 
 
@@ -40,11 +41,35 @@ def test_rows_stand_in_the_papers_order_and_those_beyond_it_last(results):
 
 
 def test_the_paper_stands_beside_figures_of_its_own_protocol_alone(results):
-    built = table(results, None)
+    built = table(results, None, on="test")
     assert [part.protocol for part in built.parts] == list(PROTOCOLS)
     printed = {part.protocol: [bool(line.paper) for line in part.lines] for part in built.parts}
     assert printed == {"reference": [True, True, False], "paper": [False] * 3, "clinical": [False] * 3}
     assert built.parts[0].lines[1].paper["ec"] == 81.0
+
+
+PAPERS_PATIENTS = "the paper's figures are of ACDC's test patients, and stand beside scores of these alone"
+
+
+def test_the_paper_stands_beside_no_other_patients_than_its_own(results, make_result):
+    others = [make_result(test={"x": 0}, test_data="mnms")]
+    for built in (table(results, on="held-out"), table(others)):
+        assert not any(line.paper for line in built.parts[0].lines)
+        assert PAPERS_PATIENTS in built.notes
+    assert PAPERS_PATIENTS not in table(results, on="test").notes
+    assert PAPERS_PATIENTS not in table(results, ["clinical"]).notes
+
+
+def test_the_papers_augmenting_figures_stand_beside_the_mistaken_row_and_a_dash_beside_the_sound_one(make_result):
+    rows = ("rows/2unet-augmenting", "rows/2unet-augmenting-as-published")
+    built = table([make_result(row, test={"x": 0, "y": 1}) for row in rows])
+    sound, published = built.parts[0].lines
+    assert (sound.paper, sound.mistaken, published.paper["dsc_average"], published.mistaken) == ({}, True, 69.90, False)
+    told = "rows/2unet-augmenting: the paper's figures of this row were made with the mistake of its code; they belong to rows/2unet-augme"
+    assert any(note.startswith(told) for note in built.notes)
+    line = next(line for line in as_markdown(built).splitlines() if line.startswith("| rows/2unet-augmenting |"))
+    assert line.endswith("| − | − | − | − | − |")
+    assert r"\textcolor{gray}{-}" in as_latex(built)
 
 
 def test_a_perfect_row_scores_100_and_differs_from_the_baseline_by_what_that_lacks(results):
@@ -72,7 +97,7 @@ def test_what_is_not_there_is_refused(results):
     with pytest.raises(InputError, match="no protocol is called 'mine'"):
         table(results, ["mine"])
     with pytest.raises(InputError, match="no result has scores on test patients; run the jobs with --test"):
-        table(results, on="test")
+        table([replace(result, test=None) for result in results], on="test")
 
 
 def test_scores_on_test_patients_alone_need_not_be_asked_for(make_result):
@@ -114,7 +139,11 @@ class TestNotes:
             ({"recipe": {"augmentation": {"flip": False}}}, "rows/d3p is not matched with rows/unet: other augmentation"),
             ({"updates": 50}, "other number of steps a network (50 against 100)"),
             ({"updates_besides": 40}, "other training (40 steps of networks besides the model)"),
-            ({"train_patients": ["t9"]}, "other training patients"),
+            ({"train_patients": ["t9"]}, "other training patients (1 against 2)"),
+            ({"recipe": {"precision": "float32"}}, "precision"),
+            ({"recipe": {"schedule": {"steps": 100, "decay": "constant"}}}, "decay of the learning rate"),
+            ({"recipe": {"schedule": {"steps": 100, "warmup_steps": 5}}}, "warm-up"),
+            ({"recipe": {"schedule": {"epochs": 10, "warmup_epochs": 1.0}}}, "warm-up"),
             ({"complete": False, "steps": 7}, "the limit of the job cut training short at step 7 of 100"),
             ({"hardware": "H100"}, "times were taken on different hardware and do not compare: CPU; H100"),
             ({"notice": "weights were chosen by the held-out patients"}, "rows/d3p: weights were chosen by the held-out patients"),
@@ -126,6 +155,11 @@ class TestNotes:
             "rows/d3p": [make_result("rows/d3p", seed, **changes) for seed in range(3)],
         }
         assert any(note in found for found in notes_on(rows, "rows/unet"))
+
+    def test_a_warm_up_of_the_same_share_of_another_length_is_no_mismatch(self, make_result):
+        schedules = {"a": {"steps": 2000, "warmup_steps": 50}, "b": {"steps": 333, "warmup_steps": 8}}
+        rows = {row: [make_result(row, recipe={"schedule": schedule})] * 3 for row, schedule in schedules.items()}
+        assert notes_on(rows, "a") == []
 
     def test_patients_of_another_fold_are_no_mismatch(self, make_result):
         rows = {"a": [make_result(fold=0)] * 3, "b": [make_result(fold=1, train_patients=["t3"])] * 3}
@@ -146,7 +180,7 @@ class TestNotes:
 class TestFormats:
     @pytest.fixture
     def built(self, results):
-        return table(results, None)
+        return table(results, None, on="test")
 
     def test_text_fits_the_width_of_a_file(self, built):
         console = Console(width=100, record=True, file=io.StringIO())
@@ -154,7 +188,7 @@ class TestFormats:
         text = console.export_text()
         assert "…" not in text
         for word in (
-            "Protocol reference, held-out patients",
+            "Protocol reference, test patients",
             "paper 81.00",
             "Δ +",
             "100.00 ± 0.00",

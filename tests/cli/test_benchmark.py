@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -62,7 +63,7 @@ def bench(run, tmp_path):
 
 
 def test_rows_and_seeds_become_a_table_and_figures(run, bench, tmp_path):
-    made = bench("--seeds", "0,1", "--json")
+    made = bench("--seeds", "0,1", "--sweep", "--json")
     assert made.exit_code == 0, made.output
     assert {(job["job"], job["state"]) for job in json.loads(made.stdout)} == {
         (f"{row}/seed-{seed}", "done") for row in ("unet", "2unet-fixed") for seed in (0, 1)
@@ -103,6 +104,28 @@ def test_test_patients_with_known_images_are_told(bench, tmp_path):
     write_packed(Dataset("test", (FrameRef(known.name, "twin", "ED", None, lambda: known),)), tmp_path / "test.zip")
     result = bench("--test", f"packed:{tmp_path / 'test.zip'}")
     assert "Test patient twin has the images of p0; scores are given with and without" in result.stderr
+
+
+def test_what_the_data_lack_and_why_a_job_stays_as_it_is_are_told(run, bench, tmp_path):
+    bare = Dataset(
+        "bare",
+        tuple(
+            FrameRef(
+                f"q{n}",
+                f"q{n}",
+                None,
+                None,
+                lambda n=n: replace(frame("q", "ED", n), name=f"q{n}", patient=f"q{n}", phase=None, group=None),
+            )
+            for n in range(40, 45)
+        ),
+    )
+    write_packed(bare, tmp_path / "bare.zip")
+    options = ("--test", f"packed:{tmp_path / 'bare.zip'}", "--minutes-per-job", "0")
+    first = bench(*options)
+    assert "does not say which frames are ED and ES" in " ".join(first.stderr.split())
+    again = " ".join(bench(*options).stderr.split())
+    assert "unet/seed-0: its test score is known, so that it is final at step 1 of 2" in again
 
 
 @pytest.mark.parametrize(

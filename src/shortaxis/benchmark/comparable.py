@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
     from shortaxis.benchmark.result import Result
 
-SETTING: Final = ("grid", "augmentation", "batch", "optimizer", "averaging", "loss")
-"""Tables of a recipe that all rows of a matched comparison share; members, pooling and policy are what the rows are about."""
+SETTING: Final = ("grid", "augmentation", "batch", "optimizer", "averaging", "loss", "precision")
+"""Parts of a recipe that all rows of a matched comparison share; members, pooling and policy are what the rows are about."""
 
 
 def notes_on(rows: Mapping[str, Sequence[Result]], baseline: str) -> list[str]:
@@ -55,6 +55,7 @@ def notes_on(rows: Mapping[str, Sequence[Result]], baseline: str) -> list[str]:
 
 def _differing(result: Result, baseline: Result) -> list[str]:
     differing = [part for part in SETTING if _without_defaults(result.recipe.get(part)) != _without_defaults(baseline.recipe.get(part))]
+    differing += _of_schedule(result, baseline)
     ours, theirs = (part.updates // part.members for part in (result, baseline))
     if ours != theirs:
         differing.append(f"number of steps a network ({ours} against {theirs})")
@@ -62,8 +63,25 @@ def _differing(result: Result, baseline: Result) -> list[str]:
         differing.append(f"training ({result.updates_besides} steps of networks besides the model)")
     if result.training_data != baseline.training_data or set(result.train_patients) != set(baseline.train_patients):
         same_fold = (result.seed, result.fold) == (baseline.seed, baseline.fold)
-        differing += ["training patients"] if same_fold or result.fold is None else []
+        counts = f"{len(result.train_patients)} against {len(baseline.train_patients)}"
+        differing += [f"training patients ({counts})"] if same_fold or result.fold is None else []
     return differing
+
+
+def _of_schedule(result: Result, baseline: Result) -> list[str]:
+    """What differs in how the learning rate goes; the length of the schedule apart."""
+    ours, theirs = (part.recipe.get("schedule", {}) for part in (result, baseline))
+    differing = ["decay of the learning rate"] if ours.get("decay", "cosine") != theirs.get("decay", "cosine") else []
+    # A share of whole steps: what rounding alone makes different is not.
+    rounding = sum(1 / (schedule.get("steps") or float("inf")) for schedule in (ours, theirs)) / 2
+    return differing + (["warm-up"] if abs(_warm_up(ours) - _warm_up(theirs)) > rounding + 1e-9 else [])
+
+
+def _warm_up(schedule: Mapping[str, Any]) -> float:
+    """Share of the schedule that is warm-up."""
+    if schedule.get("epochs"):
+        return float(schedule.get("warmup_epochs", 0)) / float(schedule["epochs"])
+    return float(schedule.get("warmup_steps", 0)) / float(schedule.get("steps") or 1)
 
 
 def _without_defaults(table: Any) -> Any:

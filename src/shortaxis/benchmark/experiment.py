@@ -42,6 +42,10 @@ class Job:
         fold = "" if self.split is None or self.split.fold is None else f"-fold-{self.split.fold}"
         return f"{self.row.name}/seed-{self.seed}{fold}"
 
+    def training(self, data: Dataset) -> Dataset:
+        """The part of the data that the training is given."""
+        return data if self.split is None else data.select(self.split.train)
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -58,6 +62,8 @@ class Experiment:
         minutes_per_job: Limit of wall time of one job, or None.
         device: See `choose_device`.
         out: Folder of all jobs.
+        sweep: Whether rows of Fig. 2 have their weights swept on the held-out patients.
+        per_group: Patients to hold out of each group, or None.
     """
 
     rows: tuple[Row, ...]
@@ -70,10 +76,25 @@ class Experiment:
     minutes_per_job: float | None
     device: str
     out: Path
+    sweep: bool = False
+    per_group: int | None = None
 
     def jobs(self) -> list[Job]:
         """All jobs, seed by seed, so that every row has its first result before any has its second."""
         return [Job(row, seed, split) for seed in self.seeds for split in self.splits for row in self.rows]
+
+    def remarks(self) -> list[str]:
+        """What the data lack, one sentence each, and what follows from that."""
+        sets = (self.data,) if self.test is None else (self.data, self.test)
+        found = [
+            f"the data set '{data.name}' does not say which frames are ED and ES, so that LVEF is not defined"
+            for data in sets
+            if any(ref.phase is None for ref in data.refs)
+        ]
+        if self.per_group is not None and not any(self.data.groups.values()):
+            instead = f"20 % of the patients are held out, and not {self.per_group} a group"
+            found.append(f"the data set '{self.data.name}' does not say groups, so that {instead}")
+        return found
 
 
 def open_experiment(
@@ -88,6 +109,7 @@ def open_experiment(
     folds: int = 5,
     budget: str | None = None,
     minutes_per_job: float | None = None,
+    sweep: bool = False,
     device: str = "auto",
     on_read: Callable[[str], None] = lambda _name: None,
 ) -> Experiment:
@@ -105,7 +127,8 @@ def open_experiment(
         fold: Fold to hold out, counted from 0; several with commas; `all` for every one.
         folds: Number of folds.
         budget: See `Budget.parse`.
-        minutes_per_job: Limit of wall time of one job.
+        minutes_per_job: Limit of wall time of one job, all calls together.
+        sweep: Sweep the weights of rows of two jointly trained members under Fixed pooling.
         device: See `choose_device`.
         on_read: Called with the name of each frame that was read.
 
@@ -133,6 +156,8 @@ def open_experiment(
         minutes_per_job,
         device,
         Path(out),
+        sweep,
+        per_group,
     )
 
 

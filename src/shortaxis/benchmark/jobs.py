@@ -6,37 +6,33 @@ import json
 import time
 import traceback
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
-import torch
 
-import shortaxis
+from shortaxis.benchmark.budgets import steps_within
+from shortaxis.benchmark.describing import describe, spent
 from shortaxis.benchmark.leaks import shared_with
-from shortaxis.benchmark.provenance import provenance
-from shortaxis.benchmark.result import RESULT, SCHEMA_VERSION, Result, read_result, write_result
-from shortaxis.benchmark.rows import Budget, with_steps
-from shortaxis.benchmark.scoring import model_cost, score_model
-from shortaxis.benchmark.speed import training_speed
-from shortaxis.benchmark.sweep import sweep_of_row
-from shortaxis.benchmark.unfinished import save_unfinished
+from shortaxis.benchmark.result import RESULT, Result, read_result, write_result
+from shortaxis.benchmark.rows import with_steps
+from shortaxis.benchmark.scoring import score_model
+from shortaxis.benchmark.sweep import is_swept, sweep_within
+from shortaxis.benchmark.unfinished import UNFINISHED, save_unfinished
 from shortaxis.errors import InputError
-from shortaxis.inference.device import choose_device, device_in_words
+from shortaxis.inference.device import choose_device
 from shortaxis.inference.predictor import Model, load_model
 from shortaxis.io.atomic import atomic_path, write_json
 from shortaxis.training.recipe import recipe_from_dict, recipe_to_dict
 from shortaxis.training.run import spec_of, train
-from shortaxis.training.stages import holds_run
+from shortaxis.training.stages import MODEL, holds_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from shortaxis.benchmark.experiment import Experiment, Job
     from shortaxis.training.loop import Progress
     from shortaxis.training.recipe import Recipe
-    from shortaxis.training.run import RunResult
 
     Report = Callable[[float, str], None]
 
@@ -56,16 +52,19 @@ class Outcome:
         state: `done` now, `kept` from an earlier call, `unfinished` at the limit of the job, or `failed`.
         path: The result, or None where it failed.
         error: Why it failed.
+        notes: What is to be known of its end, one sentence each.
     """
 
     job: str
     state: Literal["done", "kept", "unfinished", "failed"]
     path: Path | None
     error: str | None = None
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""
-        return {"job": self.job, "state": self.state, "path": None if self.path is None else str(self.path), "error": self.error}
+        path = None if self.path is None else str(self.path)
+        return {"job": self.job, "state": self.state, "path": path, "error": self.error, "notes": list(self.notes)}
 
 
 def run_jobs(
@@ -109,11 +108,25 @@ def _attempt(job: Job, experiment: Experiment, report: Report) -> Outcome:
         return Outcome(job.place, "failed", None, failure)
     path.with_name(ERROR).unlink(missing_ok=True)
     kept = before == path.stat().st_mtime_ns
-    return Outcome(job.place, "kept" if kept else "done" if result.complete else "unfinished", path)
+    final = result.complete or result.test is not None
+    state: Literal["done", "kept", "unfinished"] = "kept" if kept and final else "done" if result.complete else "unfinished"
+    return Outcome(job.place, state, path, notes=tuple(_notes(result, job, experiment, kept=kept)))
+
+
+def _notes(result: Result, job: Job, experiment: Experiment, *, kept: bool) -> Iterator[str]:
+    reached = f"step {result.steps} of {result.total_steps}"
+    if not result.complete and result.test is not None:
+        yield f"its test score is known, so that it is final at {reached} and is not trained on"
+    elif not result.complete and kept:
+        yield f"its limit is spent at {reached}; raise --minutes-per-job to go on"
+    if _lacks_sweep(result, job, experiment):
+        yield "its limit left no time for the sweep of weights; raise --minutes-per-job to have it"
 
 
 def run_job(job: Job, experiment: Experiment, report: Report = lambda _share, _text: None) -> Result:
     """Train and score one job, going on from where an earlier call left it.
+
+    A job whose test score is known is final, complete or not: it is never trained on, since nobody is to choose by that score when to stop.
 
     Args:
         job: What to do.
@@ -126,46 +139,110 @@ def run_job(job: Job, experiment: Experiment, report: Report = lambda _share, _t
     Raises:
         InputError: The folder holds a job that was asked for otherwise, or the training refuses.
     """
-    begun = time.monotonic()
+    clock = _Clock(experiment, experiment.out / job.place / RUN)
     folder = experiment.out / job.place
     recipe = settle(job, experiment, folder)
     path = folder / RESULT
-    old = read_result(path) if path.is_file() else None
-    if old is not None and old.complete:
-        return _with_test(old, job, experiment, report)
-    limit = experiment.minutes_per_job
+    result = read_result(path) if path.is_file() else None
+    if result is None or not (result.complete or result.test is not None or clock.left(1 - SCORING_SHARE) == 0):
+        result = _train(job, experiment, recipe, clock, report)
+    result = _with_test(result, job, experiment, report)
+    return _with_sweep(result, job, experiment, clock)
+
+
+class _Clock:
+    """Wall time that is left of a job's limit; the training of earlier calls counts, by the run's own record."""
+
+    def __init__(self, experiment: Experiment, run: Path) -> None:
+        limit = experiment.minutes_per_job
+        self.limit = None if limit is None else 60 * limit
+        self.begun = time.monotonic() - spent(run)[0]
+
+    def left(self, share: float = 1.0) -> float | None:
+        """Seconds of a share of the limit that are left; None without a limit."""
+        return None if self.limit is None else max(self.limit * share - (time.monotonic() - self.begun), 0.0)
+
+
+def _train(job: Job, experiment: Experiment, recipe: Recipe, clock: _Clock, report: Report) -> Result:
+    """Train on, and score the held-out patients."""
+    run = experiment.out / job.place / RUN
+    left = clock.left(1 - SCORING_SHARE)
     ended = train(
         recipe,
         experiment.data,
-        folder / RUN,
+        run,
         split=job.split,
         device=experiment.device,
-        minutes=None if limit is None else max(limit * (1 - SCORING_SHARE) - (time.monotonic() - begun) / 60, 0.0),
+        minutes=None if left is None else left / 60,
         resume=True,
+        validate=False,  # they are scored here
         on_progress=lambda now: report(0.9 * now.step / now.total, _in_words(now)),
     )
+    file = save_unfinished(run, recipe) if ended.model is None else ended.model
     device = choose_device(experiment.device)
-    model_file = save_unfinished(folder / RUN, recipe) if ended.model is None else ended.model
-    if model_file is None:  # members are trained one after the other, and the last was not begun: there is nothing to score
-        untrained = Model(spec_of(recipe).build(), spec_of(recipe), device)
-        result = _describe(job, experiment, recipe, untrained, ended)
-        write_result(path, result)
-        return result
-    model = load_model(model_file, device)
-    result = _describe(job, experiment, recipe, model, ended)
-    if job.split is not None:
+    # Members are trained one after the other: where the last was not begun, there is nothing to score.
+    model = Model(spec_of(recipe).build(), spec_of(recipe), device) if file is None else load_model(file, device)
+    result = describe(job, experiment, recipe, model, ended, run)
+    if job.split is not None and file is not None:
         held_out = experiment.data.select(job.split.held_out)
         scored = score_model(model, held_out, on_frame=lambda done, of: report(0.9 + 0.05 * done / of, "scoring held-out patients"))
-        result = msgspec.structs.replace(result, held_out=scored, weight_sweep=sweep_of_row(model, recipe, held_out))
-    result = _scored_on_test(result, model, experiment, report)
-    write_result(path, result)
+        result = msgspec.structs.replace(result, held_out=scored)
+    write_result(run.with_name(RESULT), result)
     return result
+
+
+def _with_test(result: Result, job: Job, experiment: Experiment, report: Report) -> Result:
+    """Score the test patients, once; what was scored stays as it is."""
+    if experiment.test is None:
+        return result
+    if result.test is not None:
+        if set(result.test.patients) != set(experiment.test.patients):
+            msg = f"{experiment.out / job.place}: was scored on other test patients; choose another --out"
+            raise InputError(msg)
+        return result
+    model = _model(result, job, experiment)
+    if model is None:
+        return result
+    shared = shared_with(experiment.shared, job.training(experiment.data).patients)
+    scored = score_model(
+        model,
+        experiment.test,
+        shared={pair.test for pair in shared},
+        on_frame=lambda done, of: report(0.95 + 0.05 * done / of, "scoring test patients"),
+    )
+    result = msgspec.structs.replace(result, test=scored, shared=shared)
+    write_result(experiment.out / job.place / RESULT, result)
+    return result
+
+
+def _with_sweep(result: Result, job: Job, experiment: Experiment, clock: _Clock) -> Result:
+    """Add the sweep of Fig. 2 where it was asked for and there is time left for it; all scores are written by then."""
+    if not _lacks_sweep(result, job, experiment) or job.split is None:
+        return result
+    model = _model(result, job, experiment)
+    held_out = experiment.data.select(job.split.held_out)
+    sweep = None if model is None else sweep_within(model, held_out, clock.left())
+    if sweep is None:
+        return result
+    result = msgspec.structs.replace(result, weight_sweep=sweep)
+    write_result(experiment.out / job.place / RESULT, result)
+    return result
+
+
+def _lacks_sweep(result: Result, job: Job, experiment: Experiment) -> bool:
+    return experiment.sweep and is_swept(job.row.recipe) and result.held_out is not None and result.weight_sweep is None
+
+
+def _model(result: Result, job: Job, experiment: Experiment) -> Model | None:
+    """The model that a result is of; None where members were not all trained."""
+    path = experiment.out / job.place / RUN / (MODEL if result.complete else UNFINISHED)
+    return load_model(path, choose_device(experiment.device)) if path.is_file() else None
 
 
 def settle(job: Job, experiment: Experiment, folder: Path) -> Recipe:
     """Fix in the job's folder what is asked for, and give the recipe that is trained.
 
-    A budget in minutes becomes steps once, by a measurement on this machine, so that a job that goes on keeps its schedule.
+    A budget in minutes becomes steps once a row, by a measurement on this machine, so that all its jobs have one schedule and keep it.
 
     Raises:
         InputError: The folder holds a job that was asked for otherwise.
@@ -188,95 +265,19 @@ def settle(job: Job, experiment: Experiment, folder: Path) -> Recipe:
             msg = f"{folder}: holds a job with another {' and another '.join(changed)}; choose another --out, or remove the folder"
             raise InputError(msg)
         return recipe_from_dict(kept["recipe"], str(path))
-    budgeted = _budgeted(recipe, experiment.budget, experiment.device)
+    budgeted = _budgeted(recipe, job, experiment)
     write_json(path, {"asked": asked, "recipe": recipe_to_dict(budgeted)})
     return budgeted
 
 
-def _budgeted(recipe: Recipe, budget: Budget, device: str) -> Recipe:
+def _budgeted(recipe: Recipe, job: Job, experiment: Experiment) -> Recipe:
+    budget = experiment.budget
     if budget.unit == "recipe":
         return recipe
     if budget.unit == "steps":
         return with_steps(recipe, int(budget.amount))
-    speed = training_speed(recipe, device=device, steps=10, warm_up=10)
-    return with_steps(recipe, max(1, int(60 * budget.amount * speed.steps / speed.seconds)))
-
-
-def _with_test(result: Result, job: Job, experiment: Experiment, report: Report) -> Result:
-    """Add the test patients to a finished job that was run without them; what was scored stays as it is."""
-    if experiment.test is None:
-        return result
-    if result.test is not None:
-        if set(result.test.patients) != set(experiment.test.patients):
-            msg = f"{experiment.out / job.place}: was scored on other test patients; choose another --out"
-            raise InputError(msg)
-        return result
-    model = load_model(experiment.out / job.place / RUN / "model.safetensors", choose_device(experiment.device))
-    result = _scored_on_test(result, model, experiment, report)
-    write_result(experiment.out / job.place / RESULT, result)
-    return result
-
-
-def _scored_on_test(result: Result, model: Model, experiment: Experiment, report: Report) -> Result:
-    if experiment.test is None:
-        return result
-    shared = shared_with(experiment.shared, result.train_patients)
-    scored = score_model(
-        model,
-        experiment.test,
-        shared={pair.test for pair in shared},
-        on_frame=lambda done, of: report(0.95 + 0.05 * done / of, "scoring test patients"),
-    )
-    return msgspec.structs.replace(result, test=scored, shared=shared)
-
-
-def _describe(job: Job, experiment: Experiment, recipe: Recipe, model: Model, ended: RunResult) -> Result:
-    split, (commit, modified), (parameters, flops) = job.split, provenance(), model_cost(model)
-    run = experiment.out / job.place / RUN
-    facts = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    seconds, slices = _trained(run)
-    return Result(
-        schema_version=SCHEMA_VERSION,
-        row=job.row.name,
-        title=recipe.title,
-        policy=job.row.policy,
-        recipe=recipe_to_dict(recipe),
-        seed=job.seed,
-        budget=str(experiment.budget),
-        train_patients=sorted(experiment.data.patients) if split is None else list(split.train),
-        held_out_patients=[] if split is None else list(split.held_out),
-        fold=None if split is None else split.fold,
-        folds=None if split is None else split.of,
-        training_data=experiment.data.name,
-        complete=ended.complete,
-        steps=ended.step,
-        total_steps=ended.total,
-        members=len(model.ensemble.members),
-        updates=facts["updates"]["in_the_model"],
-        updates_besides=facts["updates"]["besides"],
-        slices=slices,
-        train_seconds=round(seconds, 1),
-        parameters=parameters,
-        flops=flops,
-        edge=model.grid.size,
-        hardware=device_in_words(model.device),
-        torch=str(torch.__version__),
-        shortaxis=shortaxis.__version__,
-        commit=commit,
-        modified=modified,
-        date=datetime.now(UTC).date().isoformat(),
-        notice=facts.get("notice"),
-    )
-
-
-def _trained(run: Path) -> tuple[float, int]:
-    """Seconds and slices of all trainings below a run's folder, of which a policy that trains members apart has several."""
-    seconds, slices = 0.0, 0
-    for log in sorted(run.rglob("log.jsonl")):
-        lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
-        seconds += max((line["seconds"] for line in lines), default=0.0)
-        slices += sum(line["slices"] for line in lines)
-    return seconds, slices
+    training, folder = job.training(experiment.data), experiment.out / job.row.name
+    return with_steps(recipe, steps_within(job.row, budget, training, folder, experiment.device))
 
 
 def _in_words(now: Progress) -> str:

@@ -22,6 +22,7 @@ class PaperRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         lv: DSC.
         ec: End Coefficient, Eq. 6.
         row: Last part of the name of the recipe with which the row is trained here; None where it is not.
+        sound: Last part of the name of the recipe without the mistake of the published code, beside which the figures do not belong.
         slips: What is wrong with a printed figure.
     """
 
@@ -32,6 +33,7 @@ class PaperRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     lv: float
     ec: float
     row: str | None = None
+    sound: str | None = None
     slips: str | None = None
 
     def figure(self, name: str) -> float | None:
@@ -78,6 +80,17 @@ def paper_row(row: str) -> PaperRow | None:
 
 def paper_order(row: str) -> tuple[int, str]:
     """Key that sorts rows as the paper prints them, and those beyond the paper after them by name."""
-    rows = [printed.row for printed in paper_table().ablation_acdc]
+    rows = [(printed.row, printed.sound) for printed in paper_table().ablation_acdc]
     last = row.rpartition("/")[2]
-    return (rows.index(last) if last in rows else len(rows), row)
+    return (next((index for index, names in enumerate(rows) if last in names), len(rows)), row)
+
+
+def mistaken_twin(row: str) -> str | None:
+    """The row with the mistake of the published code, to which the paper's figures belong in place of this one; None for any other.
+
+    Examples:
+        >>> mistaken_twin("rows/2unet-augmenting")
+        'rows/2unet-augmenting-as-published'
+    """
+    folder, slash, last = row.rpartition("/")
+    return next((f"{folder}{slash}{printed.row}" for printed in paper_table().ablation_acdc if printed.sound == last), None)

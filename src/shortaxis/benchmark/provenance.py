@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import subprocess
+import warnings
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import shortaxis
+from shortaxis.errors import DataWarning
+
+UNKNOWN: Final = "unknown"
+"""In place of a commit where there is a clone, but git does not answer."""
 
 
 class Provenance(NamedTuple):
     """The state of the code.
 
     Attributes:
-        commit: Full hash, or None outside a clone or without git.
-        modified: Whether tracked files differ from the commit; None likewise.
+        commit: Full hash; `unknown` where git is absent or refuses the clone; None outside a clone.
+        modified: Whether tracked files differ from the commit; None where the commit is not known.
     """
 
     commit: str | None
@@ -30,11 +36,24 @@ def provenance(package: Path | None = None) -> Provenance:
         package: Folder of the package; by default this one.
     """
     package = (package or Path(shortaxis.__file__).parent).resolve()
-    root = _git(package, "rev-parse", "--show-toplevel")
-    if root is None or package != Path(root.strip()).resolve() / "src" / "shortaxis":
+    clone = package.parent.parent
+    if package != clone / "src" / "shortaxis" or not (clone / ".git").exists():
         return Provenance(None, None)
     commit, changes = _git(package, "rev-parse", "HEAD"), _git(package, "status", "--porcelain", "--untracked-files=no", "--", "..")
-    return Provenance(None, None) if commit is None or changes is None else Provenance(commit.strip(), bool(changes.strip()))
+    if commit is None or changes is None:
+        _warn(clone)
+        return Provenance(UNKNOWN, None)
+    return Provenance(commit.strip(), bool(changes.strip()))
+
+
+@cache
+def _warn(clone: Path) -> None:
+    warnings.warn(
+        f"{clone}: git does not tell the commit, so that results say '{UNKNOWN}'; "
+        "install git, or allow the folder with `git config --global --add safe.directory`",
+        DataWarning,
+        stacklevel=4,
+    )
 
 
 def _git(folder: Path, *words: str) -> str | None:

@@ -98,12 +98,13 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         recipe: The recipe in full, with the seed and the schedule that were trained.
         seed: Of the training.
         budget: As asked for: `steps=N`, `minutes=M` or `recipe`.
-        train_patients: Who was trained on.
+        train_patients: Who was trained on, by any member; not those whom the recipe keeps aside.
         held_out_patients: Who was held out.
         fold: Fold that was held out, counted from 0, or None.
         folds: Number of folds, or None.
         training_data: Name of the data set.
-        complete: Whether the training came to the end of its schedule; otherwise the limit of the job cut it short.
+        complete: Whether the training came to the end of its schedule; otherwise the limit of the job cut it short. Once there are test
+            scores the job is final either way.
         steps: Optimizer steps done, all members together.
         total_steps: Optimizer steps of the whole training; members that are trained apart each have steps of their own.
         members: Number of networks in the model.
@@ -117,14 +118,14 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         hardware: Device in words.
         torch: Version.
         shortaxis: Version.
-        commit: Commit of the clone that ran, or None outside a clone.
-        modified: Whether files of the clone differed from the commit; None outside a clone.
+        commit: Commit of the clone that ran, `unknown` where git does not tell it, or None outside a clone.
+        modified: Whether files of the clone differed from the commit; None where the commit is not known.
         date: Day of the scoring (UTC).
         held_out: Scores of the held-out patients, or None.
-        test: Scores of the test patients, or None.
-        shared: Test patients whose image was trained on under another name.
+        test: Scores of the test patients, who are scored once, or None.
+        shared: Test patients whose image was trained on under another name, or kept aside to choose weights by.
         notice: What a reader of the scores must be told, such as that weights were chosen by the held-out patients; None where nothing.
-        weight_sweep: DSC of Fixed pooling against the weight of the first member, or None.
+        weight_sweep: DSC of Fixed pooling against the weight of the first member, where it was asked for, or None.
     """
 
     schema_version: int

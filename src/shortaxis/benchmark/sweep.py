@@ -6,19 +6,23 @@ their own, the curve says what other weights would have given *these* members, n
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Final
 
-from shortaxis.ensemble import Fixed, StreamingEnsemble
+import numpy as np
+
 from shortaxis.errors import InputError
+from shortaxis.inference.cleaning import keep_largest
+from shortaxis.labels import Structure
 from shortaxis.metrics.bootstrap import Resampling, number
 from shortaxis.metrics.case import Case, CaseScore
 from shortaxis.metrics.protocols import PROTOCOLS
 from shortaxis.preprocessing import normalise
+from shortaxis.training.policies.weights_search import labels_of_mixtures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from shortaxis.datasets.dataset import Dataset
@@ -31,17 +35,34 @@ PROTOCOLS_SWEPT: Final = ("reference", "paper")
 FIGURES: Final = ("dsc_average", "dsc_rv", "dsc_myo", "dsc_lv", "ec")
 
 
-def sweep_of_row(model: Model, recipe: Recipe, dataset: Dataset) -> dict[str, Any] | None:
-    """The sweep of a row of two members under Fixed pooling; None for any other row."""
-    if recipe.pooling.get("rule") != "fixed" or len(model.ensemble.members) != 2:
+def is_swept(recipe: Recipe) -> bool:
+    """Whether Fig. 2 has a curve of this row: two members that were trained jointly under Fixed pooling."""
+    joint = recipe.policy["kind"] == "joint" and recipe.pooling.get("rule") == "fixed"
+    return joint and sum(group.count for group in recipe.members) == 2
+
+
+def sweep_within(model: Model, dataset: Dataset, seconds: float | None) -> dict[str, Any] | None:
+    """`sweep_weights` within a limit of wall time; None where it did not come to its end, and None as a limit is no limit."""
+    if seconds is None:
+        return sweep_weights(model, dataset)
+    ends = time.monotonic() + seconds
+
+    def check(done: int, of: int) -> None:
+        if done < of and time.monotonic() >= ends:
+            raise _TimeIsUp
+
+    try:
+        return sweep_weights(model, dataset, check) if seconds > 0 else None
+    except _TimeIsUp:
         return None
-    return sweep_weights(model, dataset)
+
+
+class _TimeIsUp(Exception):  # noqa: N818 - no error, and caught where it is raised
+    """The limit of a sweep has come."""
 
 
 def sweep_weights(model: Model, dataset: Dataset, on_frame: Callable[[int, int], None] = lambda _done, _all: None) -> dict[str, Any]:
     """Score a data set under Fixed pooling with each of `WEIGHTS` for the first member.
-
-    The outer softmax of Eq. 2 never changes which class is largest, so that the curve is the same with it and without.
 
     Args:
         model: Of two members.
@@ -73,12 +94,22 @@ def sweep_weights(model: Model, dataset: Dataset, on_frame: Callable[[int, int],
 
 
 def _labels(model: Model, frame: Frame) -> Iterator[NDArray[np.uint8]]:
-    """Labels of a frame for each weight, as a model with these weights would give them."""
+    """Labels uint8 (D, H, W) of a frame for each weight, as a model with these weights would give them.
+
+    Without the outer softmax a mixture is linear in its members, as the way back to the frame's grid is: each member is brought back once.
+    With it the softmax comes before the way back, and every mixture goes that way on its own.
+    """
+    if getattr(model.ensemble.pooling, "outer_softmax", False):
+        yield from labels_of_mixtures(model, frame, [(weight, 1 - weight) for weight in WEIGHTS])
+        return
     shape, spacing = (frame.image.shape[1], frame.image.shape[2]), (frame.spacing[1], frame.spacing[2])
     said = model.run_networks(normalise(model.grid.sample(frame.image, spacing))).members
+    first, second = (model.grid.restore(member.transpose(0, 1).float().cpu().numpy(), shape, spacing) for member in said)
+    unseen = ~model.grid.covers(shape, spacing)
     for weight in WEIGHTS:
-        ensemble = StreamingEnsemble(model.ensemble.members, Fixed((weight, 1 - weight), outer_softmax=False))
-        yield model.bring_back(ensemble.pool(said), shape, spacing).labels
+        labels = (np.float32(weight) * first + np.float32(1 - weight) * second).argmax(axis=0).astype(np.uint8)
+        labels[:, unseen] = Structure.BACKGROUND
+        yield keep_largest(labels)
 
 
 def _curves(name: str, by_weight: list[list[CaseScore]]) -> dict[str, list[float | None]]:

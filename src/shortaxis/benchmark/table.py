@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 
 from shortaxis.benchmark.comparable import notes_on
-from shortaxis.benchmark.paper import paper_order, paper_row, paper_table
+from shortaxis.benchmark.paper import mistaken_twin, paper_order, paper_row, paper_table
 from shortaxis.benchmark.result import without
 from shortaxis.benchmark.statistics import DRAWS, Difference, Summary, compare_rows, corrected, replicates, summarise_row
 from shortaxis.errors import InputError
@@ -28,6 +28,10 @@ FIGURES: Final = {"dsc_average": "Average", "dsc_rv": "RV", "dsc_myo": "MYO", "d
 
 ALSO: Final = {"clinical": {"hd95_average": "HD95", "lv_ef_bias": "LVEF bias", "lv_ef_sd": "LVEF SD"}}
 """What a protocol has beside them."""
+
+
+PAPERS_DATA: Final = "acdc"
+"""How the name of the data set begins whose test patients the printed figures are of; a packed one has the name of its file."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,8 @@ class Line:
         patients: Patients that they rest on.
         figures: By name.
         differences: To the baseline; empty for the baseline itself.
-        paper: Printed figures by name; empty where the paper has none of this protocol.
+        paper: Printed figures by name; empty where the paper has none of this protocol and these patients.
+        mistaken: Whether the paper's figures of the row were made by mistaken code, so that they stand beside another row.
     """
 
     row: str
@@ -74,6 +79,7 @@ class Line:
     figures: dict[str, Summary]
     differences: dict[str, Difference]
     paper: dict[str, float]
+    mistaken: bool = False
 
 
 @dataclass(frozen=True)
@@ -155,7 +161,8 @@ def build_table(
         if shared:
             parts.append(_part(rows, chosen, on, name, shared, resampling))
     costs = {row: _cost(results) for row, results in rows.items()}
-    return BenchmarkTable(chosen, on, tuple(parts), costs, tuple(notes_on(rows, chosen) + _twins(rows, on)), resampling)
+    notes = [*notes_on(rows, chosen), *_twins(rows, on), *_on_paper(rows, names, on)]
+    return BenchmarkTable(chosen, on, tuple(parts), costs, tuple(notes), resampling)
 
 
 def _by_row(results: Sequence[Result]) -> dict[str, list[Result]]:
@@ -189,7 +196,7 @@ def _part(
         of_figure = corrected({row: found[figure] for row, found in differences.items() if figure in found})
         for row, difference in of_figure.items():
             differences[row][figure] = difference
-    lines = [_line(results[0], trained[row], protocol, headings, differences.get(row, {}), resampling) for row, results in rows.items()]
+    lines = [_line(results[0], trained[row], on, protocol, differences.get(row, {}), resampling) for row, results in rows.items()]
     people = "held-out patients" if on == "held-out" else "test patients"
     return Part(
         protocol, PROTOCOLS[protocol].description, people + (f" without {', '.join(shared)}" if shared else ""), headings, tuple(lines)
@@ -199,12 +206,14 @@ def _part(
 def _line(
     result: Result,
     trained: Sequence[Sequence[CaseScore]],
+    on: On,
     protocol: str,
-    headings: Mapping[str, str],
     differences: dict[str, Difference],
     resampling: Resampling,
 ) -> Line:
-    printed = paper_row(result.row) if protocol == paper_table().protocol else None
+    headings = FIGURES | ALSO.get(protocol, {})
+    beside = protocol == paper_table().protocol and _as_in_paper(result, on)
+    printed = paper_row(result.row) if beside else None
     values = {} if printed is None else {figure: printed.figure(figure) for figure in headings}
     return Line(
         result.row,
@@ -215,7 +224,13 @@ def _line(
         summarise_row(result.row, trained, protocol, list(headings), resampling),
         differences,
         {figure: value for figure, value in values.items() if value is not None},
+        beside and mistaken_twin(result.row) is not None,
     )
+
+
+def _as_in_paper(result: Result, on: On) -> bool:
+    """Whether the paper's figures are of these patients: ACDC's test set."""
+    return on == "test" and result.test is not None and result.test.data.lower().startswith(PAPERS_DATA)
 
 
 def _cost(results: Sequence[Result]) -> Cost:
@@ -238,6 +253,20 @@ def _twins(rows: Mapping[str, Sequence[Result]], on: On) -> list[str]:
     return (
         [f"test patient {test} has the images of training patient {training}" for test, training in sorted(pairs)] if on == "test" else []
     )
+
+
+def _on_paper(rows: Mapping[str, Sequence[Result]], protocols: Sequence[str], on: On) -> list[str]:
+    """Say where the paper's figures are that a reader looks for in vain."""
+    printed = [row for row in rows if paper_row(row) is not None or mistaken_twin(row) is not None]
+    if not printed or paper_table().protocol not in protocols:
+        return []
+    if not any(_as_in_paper(rows[row][0], on) for row in printed):
+        return ["the paper's figures are of ACDC's test patients, and stand beside scores of these alone"]
+    return [
+        f"{row}: the paper's figures of this row were made with the mistake of its code; they belong to {twin}"
+        for row in printed
+        if (twin := mistaken_twin(row)) is not None
+    ]
 
 
 def table_to_dict(table: BenchmarkTable) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def legend(table: BenchmarkTable) -> list[str]:
         "* the interval leaves zero out; ** also after Holm's correction for the number of rows (p < 0.05).",
     ]
     if any(line.paper for part in table.parts for line in part.lines):
-        lines.append("paper: the figure printed in the paper's Table 1, one training selected on its test patients.")
+        lines.append("paper: the figure printed in the paper's Table 1 for ACDC's test set, one training selected on these very patients.")
     return [*lines, *(f"Note: {note}." for note in table.notes)]
 
 
@@ -142,8 +142,9 @@ def as_latex(table: BenchmarkTable) -> str:
             cost = table.costs[line.row]
             cells = [f"${_spread(line.figures[name], 'latex')}${_tex_mark(line, name)}" for name in part.headings]
             lines.append(" & ".join([_tex(line.row), *cells, f"{cost.parameters / 1e6:.3g}", f"{cost.flops / 1e9:.3g}"]) + r" \\")
-            if line.paper:
-                printed = [rf"\textcolor{{gray}}{{{_printed(line, name)}}}" if name in line.paper else "" for name in part.headings]
+            if line.paper or line.mistaken:
+                shown = [_printed(line, name).replace("−", "-") for name in part.headings]
+                printed = [rf"\textcolor{{gray}}{{{value}}}" if value else "" for value in shown]
                 lines.append(" & ".join([r"\quad\textcolor{gray}{paper}", *printed, "", ""]) + r" \\")
         blocks.append("\n".join([*lines, r"\bottomrule", r"\end{tabular}"]))
     return "\n\n".join([*blocks, "\n".join(f"% {line}" for line in legend(table))]) + "\n"
@@ -178,7 +179,7 @@ def _title(part: Part) -> str:
 
 
 def _has_paper(part: Part) -> bool:
-    return any(line.paper for line in part.lines)
+    return any(line.paper or line.mistaken for line in part.lines)
 
 
 def _spread(summary: Summary, style: str = "text") -> str:
@@ -204,7 +205,7 @@ def _change(difference: Difference) -> str:
 
 
 def _printed(line: Line, name: str) -> str:
-    return f"{line.paper[name]:.2f}" if name in line.paper else ""
+    return f"{line.paper[name]:.2f}" if name in line.paper else "−" if line.mistaken and name in FIGURES else ""
 
 
 def _text_cell(line: Line, name: str) -> str:
@@ -216,8 +217,8 @@ def _text_cell(line: Line, name: str) -> str:
         difference = line.differences[name]
         lines.append(f"Δ {difference.value:+.2f}{difference.mark}".replace("-", "−"))
         lines += [] if np.isnan(difference.low) else [f"[dim]{_range(difference.low, difference.high, 1)}[/]"]
-    if name in line.paper:
-        lines.append(f"paper {line.paper[name]:.2f}")
+    if printed := _printed(line, name):
+        lines.append(f"paper {printed}")
     return "\n".join(lines)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from shortaxis.ensemble.model_file import save_model
 from shortaxis.training.averaging import AveragedWeights
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shortaxis.training.recipe import Recipe
+
+UNFINISHED: Final = "unfinished.safetensors"
 
 
 def save_unfinished(run: Path, recipe: Recipe) -> Path | None:
@@ -36,6 +38,6 @@ def save_unfinished(run: Path, recipe: Recipe) -> Path | None:
     ensemble = spec.build()
     average = AveragedWeights(ensemble, recipe.averaging.decay)
     load_checkpoint(checkpoint, module=ensemble, average=average.module, optimizer=build_optimizer(recipe, ensemble))
-    path = run / "unfinished.safetensors"
+    path = run / UNFINISHED
     save_model(path, average.module, spec)
     return path

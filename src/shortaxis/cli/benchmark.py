@@ -36,14 +36,20 @@ def run(
     ] = None,
     minutes_per_job: Annotated[
         float | None,
-        typer.Option(metavar="MIN", min=0, help="Limit of a job; what is trained by then is scored, and said to be incomplete."),
+        typer.Option(
+            metavar="MIN", min=0, help="Limit of a job, all calls together; what is trained by then is scored, and said to be incomplete."
+        ),
     ] = None,
+    sweep: Annotated[
+        bool, typer.Option("--sweep", help="For Fig. 2: sweep the weights of rows of two members under Fixed pooling.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print what became of each job as JSON to stdout.")] = False,
 ) -> None:
     """Train rows with several seeds, score each under all protocols, and leave one JSON file a job.
 
     A job is one row, one seed and one fold. Give the same command again to go on: a finished job is kept, one that was stopped resumes.
+    A job whose test score is known is final.
     Exit code 1 means that a job failed; the others were run.
 
     [dim]Examples:[/]
@@ -68,9 +74,12 @@ def run(
             folds=folds,
             budget=budget,
             minutes_per_job=minutes_per_job,
+            sweep=sweep,
             device=device,
             on_read=lambda name: report(0, None, f"reading {name}"),
         )
+        for remark in experiment.remarks():
+            note(remark[0].upper() + remark[1:])
         for pair in experiment.shared:
             note(f"Test patient {pair.test} has the images of {pair.training}; scores are given with and without")
         outcomes = run_jobs(experiment, on_progress=report, on_outcome=_tell)
@@ -131,6 +140,8 @@ def _tell(outcome: Outcome) -> None:
         complain(outcome.error, f"{outcome.job} failed")
     elif not is_terminal():
         note(f"{outcome.job}: {outcome.state}")
+    for told in outcome.notes:
+        note(f"{outcome.job}: {told}")
 
 
 def _outcomes(outcomes: list[Outcome]) -> Table:

@@ -36,7 +36,7 @@ def sweeps_of(results: Sequence[Result]) -> dict[str, list[dict[str, Any]]]:
     if not rows:
         msg = (
             "no result holds a sweep of weights; run a row of two members under Fixed pooling with a hold-out, such as "
-            "`shortaxis benchmark run --rows rows/2unet-fixed --hold-out 4`, or give --model and --data"
+            "`shortaxis benchmark run --rows rows/2unet-fixed --hold-out 4 --sweep`, or give --model and --data"
         )
         raise InputError(msg)
     return {row: [result.weight_sweep for result in results if result.row == row and result.weight_sweep is not None] for row in rows}
