@@ -250,6 +250,20 @@ def test_maps_are_told_with_their_scale(cine_page):
     assert even == pytest.approx([0.5, 0.5], abs=1e-3)
 
 
+def test_weights_that_are_even_but_for_rounding_have_no_map_and_hardly_uneven_ones_a_faint_one(two_frames):
+    report, pixels = two_frames
+
+    def weights(first, members=2):
+        omega = np.full((pixels.omega.shape[0], members, *pixels.omega.shape[2:]), 1 / members, np.float32)
+        omega[:, 0, 40:] = first
+        found = page_of(report, replace(pixels, sigma=None, omega=omega)).data["maps"]
+        return [(shown["low"], shown["high"]) for shown in found if shown["kind"] == "omega"]
+
+    assert weights(0.49999994) == weights(1.0, members=1) == []
+    assert weights(0.501) == [("0.490 (less)", "0.510 (more)")] * 2
+    assert weights(0.6) == [("0.400 (less)", "0.600 (more)")] * 2
+
+
 def test_maps_of_each_slice_have_a_sheet_for_each(two_frames):
     report, pixels = two_frames
     depth = pixels.image.shape[1]

@@ -87,6 +87,12 @@ def test_the_head_counts_end_slices_of_ed_and_es_only(cine):
     assert "2 end slices trusted" in said(*header(change(cine[0], frames=trusted)))
 
 
+def test_where_ed_and_es_are_unknown_the_head_counts_the_end_slices_that_are_shown(cine):
+    """A cine of three phases, of which the cards show the first."""
+    unnamed = change(cine[0], phases="unknown", frames=[change(frame, phase=None) for frame in cine[0].frames[:3]])
+    assert "1 of 4 end slices to check" in said(*header(unnamed))
+
+
 def test_what_was_said_when_an_image_was_read_is_said_again(cine):
     image = change(cine[0].images[0], notes=["one slice was there twice"])
     assert "one slice was there twice" in said(*header(change(cine[0], images=[image])))

@@ -10,7 +10,7 @@ from shortaxis.reports.markup import element, table
 from shortaxis.reports.picture import OUTLINES
 from shortaxis.reports.sprites import scan_sheet
 from shortaxis.reports.summary import image_in_words
-from shortaxis.reports.viewer import cine_of
+from shortaxis.reports.viewer import cine_of, shown_frames
 from shortaxis.reports.wording import frame_name, index_name, interval_text, plural, with_unit
 
 if TYPE_CHECKING:
@@ -20,12 +20,6 @@ if TYPE_CHECKING:
     from shortaxis.reports.viewer import Pictures
 
 _QUALITY: Final = 85
-
-
-def shown_frames(report: StudyReport) -> list[int]:
-    """The frames that the pictures on paper are of, by their place in the report: ED and ES as far as they are known, else the first."""
-    named = [place for phase in ("ED", "ES") for place, frame in enumerate(report.frames) if frame.phase == phase]
-    return named or [0]
 
 
 def curves(report: StudyReport) -> list[Element]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from shortaxis.reports.charts import interval_bar, round_limit
 from shortaxis.reports.markup import Content, element
+from shortaxis.reports.viewer import shown_frames
 from shortaxis.reports.wording import UNKNOWN, index_name, interval_text, number, plural, with_unit
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def _patient(patient: Patient) -> Element:
 
 def _signals(report: StudyReport) -> list[Element]:
     counts = {severity: sum(flag.severity == severity for flag in report.flags) for severity in ("warning", "note")}
-    judged = [judged for frame in report.frames if frame.phase or len(report.frames) == 1 for judged in frame.end_slices]
+    judged = [judged for place in shown_frames(report) for judged in report.frames[place].end_slices]
     checks = sum(judged.verdict == "check" for judged in judged)
     signals = []
     if counts["warning"]:

@@ -26,6 +26,10 @@ CLOSE_MARGIN_MM: Final = 8.0
 """Room around the heart when it is zoomed on, and in the small pictures."""
 
 _LN_4: Final = float(np.log(4))
+_EVEN: Final = 1e-4
+"""Distance of ω̄ from an even share below which all members weigh the same: what is left is rounding, of which there is no map."""
+_LEAST_REACH: Final = 0.01
+"""Least half of the scale of ω̄, so that next to nothing looks like next to nothing."""
 
 
 class Colouring(NamedTuple):
@@ -100,6 +104,12 @@ def cine_of(frames: list[FrameRow]) -> list[int]:
     return longest if len(longest) > 2 else []
 
 
+def shown_frames(report: StudyReport) -> list[int]:
+    """The frames that the pictures on paper are of, by their place in the report: ED and ES as far as they are known, else the first."""
+    named = [place for phase in ("ED", "ES") for place, frame in enumerate(report.frames) if frame.phase == phase]
+    return named or [0]
+
+
 def viewer_data(report: StudyReport, pixels: ReportPixels, pictures: Pictures) -> dict[str, Any]:
     """What `viewer.js` reads, as plain JSON types.
 
@@ -165,6 +175,9 @@ def _member_maps(kind: Literal["sigma", "omega"], values: NDArray[np.float32]) -
     if kind == "omega":
         even = 1 / members
         reach = max(high - even, even - low)
+        if reach < _EVEN:
+            return []
+        reach = max(reach, _LEAST_REACH)
         low, high = even - reach, even + reach
     maps = []
     for member in range(members):

@@ -39,7 +39,8 @@ def test_too_few_slices(healthy, with_labels, names, slices):
     assert "too_few_slices" in names(few)
     flag = only(few, "too_few_slices")
     assert (flag.value, flag.limit, flag.unit) == (slices, 5, "slices")
-    assert flag.message.startswith(f"{slices} slice{'s' * (slices > 1)} of {slices} show the LV cavity at end-diastole")
+    said = {1: "1 slice of 1 shows", 4: "4 slices of 4 show"}[slices]
+    assert flag.message.startswith(f"{said} the LV cavity at end-diastole")
 
 
 def test_five_slices_are_enough(healthy, with_labels, names):
@@ -72,6 +73,16 @@ def test_a_slice_that_was_left_out_is_a_gap(healthy):
     assert flag.value == pytest.approx(16.0)
     assert flag.limit == pytest.approx(12.0)
     assert "slices 4 and 5 are 16.0 mm apart where 8.0 mm is usual" in flag.message
+
+
+@pytest.mark.parametrize(("kept", "between", "mm"), [([3, 4, 6], "2 and 3", 16), ([3, 5, 6], "1 and 2", 16), ([3, 4, 5], None, 8)])
+def test_of_two_distances_the_smaller_is_usual(healthy, kept, between, mm):
+    study = replace(healthy.study, pixels=healthy.study.pixels[:, kept])
+    study = dicom(study, even_positions(healthy.study)[kept])
+    found = {flag.name: flag for flag in study_flags(replace(healthy, study=study, labels=healthy.labels[:, kept]))}
+    assert ("gap_in_stack" in found) is (between is not None)
+    if between is not None:
+        assert found["gap_in_stack"].message.startswith(f"slices {between} are {mm:.1f} mm apart where 8.0 mm is usual")
 
 
 def test_positions_that_are_a_little_uneven_are_no_gap(healthy):
@@ -185,4 +196,4 @@ def test_a_heart_cut_by_the_border(healthy, with_labels, side):
     part = np.s_[:, :, rows[0] + 2 :] if side == "top" else np.s_[..., columns[0] + 2 :]
     flag = only(with_labels(healthy, healthy.labels[part]), "cut_by_border")
     assert 0 < flag.value < healthy.study.n_slices
-    assert f"in {flag.value} of {healthy.study.n_slices} slices" in flag.message
+    assert f"in {flag.value:.0f} of {healthy.study.n_slices} slices" in flag.message

@@ -29,8 +29,8 @@ class QualityFlag:
         severity: A `warning` may spoil an index; a `note` only says how things are.
         message: What it is, in one sentence with its figures; slices and frames are counted from 1.
         remedy: What to do about it, in one sentence.
-        value: The figure behind it, or None.
-        limit: What the figure was held against, or None.
+        value: The figure behind it, a float whatever number was given, or None.
+        limit: What the figure was held against, likewise.
         unit: Unit of both, or empty.
     """
 
@@ -41,6 +41,12 @@ class QualityFlag:
     value: float | None = None
     limit: float | None = None
     unit: str = ""
+
+    def __post_init__(self) -> None:
+        # A report is JSON, and its encoder refuses the numbers of NumPy.
+        for name in ("value", "limit"):
+            figure = getattr(self, name)
+            object.__setattr__(self, name, None if figure is None else float(figure))
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,7 +29,11 @@ def few_phases(seen: Examined) -> QualityFlag | None:
     if phases >= SMOOTH_CINE or (given and phases < 3):
         return None
     found = given or phases >= LEAST_PHASES
-    trouble = "so ES may fall between two and EF come out low" if found else "which do not show ED and ES, so there is no EF"
+    trouble = (
+        "so ES may fall between two and EF come out low"
+        if found
+        else f"which {'do' if phases > 1 else 'does'} not show ED and ES, so there is no EF"
+    )
     return QualityFlag(
         "few_phases",
         "note" if found else "warning",

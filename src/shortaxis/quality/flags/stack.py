@@ -50,7 +50,8 @@ def too_few_slices(seen: Examined) -> QualityFlag | None:
     return QualityFlag(
         "too_few_slices",
         "warning",
-        f"{shown} slice{'s' * (shown > 1)} of {seen.study.n_slices} show the LV cavity at {frame.name}, so volumes are coarse or partial",
+        f"{shown} {'slices' if shown > 1 else 'slice'} of {seen.study.n_slices} {'show' if shown > 1 else 'shows'} the LV cavity at "
+        f"{frame.name}, so volumes are coarse or partial",
         "give the whole stack from base to apex, and acquire it with slices of 10 mm or less",
         shown,
         FEWEST_LV_SLICES,
@@ -79,14 +80,16 @@ def gap_in_stack(seen: Examined) -> QualityFlag | None:
     if seen.study.n_slices < 3:
         return None
     distances = np.abs(np.diff(seen.origins[:, 0]))
-    limit = MISSING_SLICE * float(np.median(distances))
+    # The median of two is their mean, which no gap is 1.5 times of unless it is three times the other.
+    usual = float(distances.min() if len(distances) == 2 else np.median(distances))
+    limit = MISSING_SLICE * usual
     widest = int(distances.argmax())
     if distances[widest] <= limit:
         return None
     return QualityFlag(
         "gap_in_stack",
         "warning",
-        f"slices {widest + 1} and {widest + 2} are {distances[widest]:.1f} mm apart where {np.median(distances):.1f} mm is usual, "
+        f"slices {widest + 1} and {widest + 2} are {distances[widest]:.1f} mm apart where {usual:.1f} mm is usual, "
         "so a slice is missing there and volumes come out low",
         "give all slices of the stack; if one was never acquired, do not compare volumes with other studies",
         float(distances[widest]),
