@@ -162,3 +162,12 @@ def test_nothing_but_the_mistake_carries_a_notice() -> None:
 def test_an_unfit_transform_is_refused_with_its_reason(table, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
         build_transform(**table)
+
+
+@pytest.mark.parametrize("transform", [Rotation(10.0), Scale(0.9), AsPublished(30.0)])
+def test_reduced_precision_moves_no_sampling_point(transform) -> None:
+    given_slices = slices(edge=64)
+    with torch.autocast("cpu", torch.bfloat16):
+        reduced = transform.apply(given_slices), transform.invert(given_slices)
+    assert torch.equal(reduced[0], transform.apply(given_slices))
+    assert torch.equal(reduced[1], transform.invert(given_slices))

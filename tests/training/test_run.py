@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from shortaxis.datasets.packed import write_packed
 from shortaxis.datasets.splits import Split
 from shortaxis.ensemble.model_file import read_model
 from shortaxis.errors import InputError
@@ -47,6 +50,35 @@ def test_without_a_split_all_patients_train_and_nothing_is_scored(recipe, discs,
     assert result.validation is None
     assert not (tmp_path / "validation.json").exists()
     assert json.loads((tmp_path / "run.json").read_text())["train_frames"] == 8
+
+
+TINY = """
+name = "tiny"
+title = "Tiny"
+members = [{ network = "unet", options = { widths = [2, 4] } }]
+pooling = { rule = "fixed", outer_softmax = false }
+grid = { kind = "physical", spacing_mm = 4.0, size = 16 }
+loss = { name = "dice-cross-entropy" }
+optimizer = { name = "adamw", learning_rate = 0.02 }
+schedule = { steps = 2 }
+batch = { frames = 2, slices = 40 }
+"""
+
+
+def test_a_packed_data_set_trains_and_is_scored_without_the_packages_for_anything_else(discs, tmp_path):
+    """On the command line, in an interpreter that has none of those that read other formats, draw, or fit forests."""
+    absent = ("nibabel", "pydicom", "highdicom", "SimpleITK", "sklearn", "matplotlib")
+    write_packed(discs.select(["p0", "p1"]), tmp_path / "discs.zip")
+    (tmp_path / "tiny.toml").write_text(TINY)
+    Split(train=("p0",), held_out=("p1",), seed=0).to_json(tmp_path / "split.json")
+    arguments = ["train", "tiny.toml", "--data", "packed:discs.zip", "--split", "split.json", "--out", "out", "--device", "cpu"]
+    code = f"import sys; sys.modules.update(dict.fromkeys({absent})); sys.argv[1:] = {arguments}; from shortaxis.cli import main; main()"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("COV_", "COVERAGE_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "validation.json").exists()
 
 
 def test_held_out_patients_can_be_left_unscored(recipe, discs, tmp_path):

@@ -268,10 +268,11 @@ def _turn(degrees: float) -> tuple[float, float]:
 
 def _warped(values: Tensor, a: float, b: float) -> Tensor:
     """Sample (..., G, G) where the map (x, y) -> (a x - b y, b x + a y) looks, (x, y) in [-1, 1] from the centre; y points down."""
-    matrix = values.new_tensor([[a, -b, 0.0], [b, a, 0.0]])[None]
-    pictures = values.reshape(1, -1, *values.shape[-2:])
-    sampling = F.affine_grid(matrix, [*pictures.shape], align_corners=False)
-    moved = F.grid_sample(pictures, sampling, mode="bilinear", padding_mode="border", align_corners=False)
+    pictures = values.reshape(1, -1, *values.shape[-2:]).float()
+    with torch.autocast(values.device.type, enabled=False):  # affine_grid is a matrix product: in bfloat16 it errs by half a pixel
+        matrix = pictures.new_tensor([[a, -b, 0.0], [b, a, 0.0]])[None]
+        sampling = F.affine_grid(matrix, [*pictures.shape], align_corners=False)
+        moved = F.grid_sample(pictures, sampling, mode="bilinear", padding_mode="border", align_corners=False)
     return moved.reshape(values.shape)
 
 

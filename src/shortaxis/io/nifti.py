@@ -18,7 +18,7 @@ Lengths in metres or micrometres (`xyzt_units`) are brought to mm; unknown units
 """
 
 # mypy: allow-untyped-calls
-# (nibabel types only part of its functions)
+# (nibabel types only part of its functions. It is imported when a file is read or written: training on a packed data set goes without it.)
 
 from __future__ import annotations
 
@@ -29,11 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.openers import ImageOpener
-from nibabel.spatialimages import HeaderDataError
 
 from shortaxis.errors import InputError
 from shortaxis.io.atomic import atomic_path
@@ -51,7 +47,6 @@ AGREEMENT: Final = 1e-3
 
 _MM: Final = {"meter": 1000.0, "mm": 1.0, "micron": 1e-3, "unknown": 1.0}
 _MS: Final = {"sec": 1000.0, "msec": 1.0, "usec": 1e-3}
-_UNREADABLE: Final = (ImageFileError, HeaderDataError, OSError, EOFError, zlib.error, ValueError, MemoryError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,6 +164,8 @@ def write_like(values: NDArray[Any], study: Study, path: Path | str, *, dtype: D
     shape = source.shape if len(frames) == study.n_phases else source.layout.shape
     header = clean_header(source.header)
     header.set_data_dtype(stored.dtype)
+    import nibabel as nib  # noqa: PLC0415 (needed by few)
+
     image_class = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
     # No affine is passed: the header's own sform and qform then stay as they are.
     image = image_class(stored.reshape(shape), None, header)
@@ -227,7 +224,7 @@ def _load(path: Path) -> tuple[Any, NDArray[Any]]:
     image = _open(path)
     try:
         array = image.get_fdata(dtype=np.float32, caching="unchanged")
-    except _UNREADABLE as error:
+    except _failures() as error:
         raise _unreadable(path, error) from error
     return image, array.reshape(_four(image.shape))
 
@@ -241,10 +238,18 @@ def _open(path: Path) -> Any:
         raise InputError(msg)
     try:
         image = _quiet_load(path)
-    except _UNREADABLE as error:
+    except _failures() as error:
         raise _unreadable(path, error) from error
     _check_kind(path, image)
     return image
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """All that a file that cannot be read may raise."""
+    from nibabel.filebasedimages import ImageFileError  # noqa: PLC0415 (needed by few)
+    from nibabel.spatialimages import HeaderDataError  # noqa: PLC0415
+
+    return ImageFileError, HeaderDataError, OSError, EOFError, zlib.error, ValueError, MemoryError
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:
@@ -253,6 +258,8 @@ def _unreadable(path: Path, error: Exception) -> InputError:
 
 
 def _quiet_load(path: Path) -> Any:
+    import nibabel as nib  # noqa: PLC0415 (needed by few)
+
     # nibabel mends a bad pixdim and says so in its log; here it is refused below, with the file's name.
     logger = logging.getLogger("nibabel.global")
     level = logger.level
@@ -264,7 +271,9 @@ def _quiet_load(path: Path) -> Any:
 
 
 def _check_kind(path: Path, image: Any) -> None:
-    if not isinstance(image, nib.nifti1.Nifti1Pair):
+    from nibabel.nifti1 import Nifti1Pair  # noqa: PLC0415 (needed by few)
+
+    if not isinstance(image, Nifti1Pair):
         msg = f"{path}: is not a NIfTI file; convert it to .nii.gz"
         raise InputError(msg)
     if len(image.shape) < 3 or any(n != 1 for n in image.shape[4:]):
@@ -312,6 +321,8 @@ def _geometry(path: Path, image: Any) -> tuple[NiftiSource, tuple[float, float, 
 
 def _raw_pixdim(image: Any) -> NDArray[np.float64]:
     """Read `pixdim` as it stands in the file: nibabel's own reading mends zero and negative values."""
+    from nibabel.openers import ImageOpener  # noqa: PLC0415 (needed by few)
+
     holder = image.file_map.get("header") or image.file_map["image"]
     with ImageOpener(holder.filename or image.file_map["image"].filename) as file:
         header = type(image.header).from_fileobj(file, check=False)
@@ -338,9 +349,11 @@ def _phase_times(image: Any) -> tuple[float, ...] | None:
 
 
 def _codes(source: NiftiSource) -> str:
+    from nibabel.orientations import aff2axcodes  # noqa: PLC0415 (needed by few)
+
     matrix = np.eye(4)
     matrix[:3, :3] = source.directions
-    return "".join(nib.aff2axcodes(matrix))
+    return "".join(aff2axcodes(matrix))
 
 
 def clean_header(header: Any) -> Any:
@@ -356,10 +369,12 @@ def clean_header(header: Any) -> Any:
 
 
 def _fresh_source(study: Study) -> NiftiSource:
+    from nibabel.nifti1 import Nifti1Header  # noqa: PLC0415 (needed by few)
+
     depth, height, width = study.pixels.shape[1:]
     layout = Layout((width, height, depth))
     shape = layout.shape if study.n_phases == 1 else (*layout.shape, study.n_phases)
-    header = nib.Nifti1Header()
+    header = Nifti1Header()
     # A study made without an affine has the unit matrix; it says nothing of orientation, so the file shall not either.
     unknown = np.array_equal(study.affine, np.eye(4))
     affine = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from shortaxis.errors import InputError
+from shortaxis.errors import DataWarning, InputError
 from shortaxis.losses import TotalLoss, diversity_named, loss_named
 from shortaxis.training.augmentation import augment
 from shortaxis.training.averaging import AveragedWeights
 from shortaxis.training.batches import BatchPlan, iterate_batches, pack_epoch
 from shortaxis.training.checkpoint import load_checkpoint, save_checkpoint
+from shortaxis.training.compiling import is_compiled, is_failure_of_compiler, reason_of
 from shortaxis.training.recipe import recipe_from_dict, recipe_to_dict
 
 if TYPE_CHECKING:
@@ -145,11 +147,12 @@ class Run:
         before = self.seconds
         for plan in self._plans(last):
             rate = learning_rate(self.recipe, self.step, total=self.total, warmup=self.warmup)
-            seed = step_seed(self.recipe.seed, self.step, self.processes.index)
-            torch.manual_seed(seed)
-            generator.manual_seed(seed)
-            with self._tuned():
-                meter.add(self._one_step(module, plan, rate, generator), plan)
+            try:
+                loss = self._one_step(module, plan, rate, generator)
+            except RuntimeError as error:
+                module = self._without_compiler(module, error)
+                loss = self._one_step(module, plan, rate, generator)
+            meter.add(loss, plan)
             self.step += 1
             now = time.monotonic()
             self.seconds = before + now - begun
@@ -186,13 +189,35 @@ class Run:
 
     def _training_module(self) -> nn.Module:
         module: nn.Module = self.ensemble.train()
-        if self.recipe.compile and self.device.type == "cuda":
+        if is_compiled(self.recipe, self.device):
             module = torch.compile(module)  # type: ignore[assignment]
         if self.processes.count > 1:
             module = DistributedDataParallel(module)
         return module
 
+    def _without_compiler(self, module: nn.Module, error: RuntimeError) -> nn.Module:
+        """The module to go on with where compiling failed, which it does before the weights are changed; any other error is raised.
+
+        Several processes do not go on: they would not all fail at the same place, and wait for each other.
+        """
+        if module is self.ensemble or self.processes.count > 1 or not is_failure_of_compiler(error):
+            raise error
+        warnings.warn(
+            f"the step of '{self.recipe.name}' could not be compiled, so the run goes on uncompiled and slower ({reason_of(error)}); "
+            "install what is missing, or set compile = false in the recipe",
+            DataWarning,
+            stacklevel=2,
+        )
+        return self.ensemble
+
     def _one_step(self, module: nn.Module, plan: BatchPlan, rate: float, generator: torch.Generator) -> Tensor:
+        seed = step_seed(self.recipe.seed, self.step, self.processes.index)
+        torch.manual_seed(seed)
+        generator.manual_seed(seed)
+        with self._tuned():
+            return self._tuned_step(module, plan, rate, generator)
+
+    def _tuned_step(self, module: nn.Module, plan: BatchPlan, rate: float, generator: torch.Generator) -> Tensor:
         slices, owner, frames, valid, ends = (_to_device(torch.from_numpy(part), self.device) for part in plan)
         images, labels = augment(
             self.data.images[slices],

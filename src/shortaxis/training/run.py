@@ -14,6 +14,7 @@ from shortaxis.ensemble.model_file import file_sha256, read_model, save_model
 from shortaxis.errors import InputError
 from shortaxis.inference.device import device_in_words
 from shortaxis.io.atomic import write_json
+from shortaxis.training.compiling import forget_graphs, is_compiled
 from shortaxis.training.policies import TrainingSet, build_policy
 from shortaxis.training.policies.weights_search import patients_aside, refuse_unfit_search, with_best_weights
 from shortaxis.training.processes import joined_processes
@@ -100,6 +101,8 @@ def train(
     aside = patients_aside(recipe, training)
     trained_on = training.select(set(training.patients) - aside) if aside else training
     with joined_processes(device) as processes:
+        if is_compiled(recipe, processes.device):
+            forget_graphs()
         start = None if start_from is None else _start(start_from, spec)
         prepared = TrainingSet(trained_on, load_resident(trained_on, spec.build_grid(), processes.device))
         course = Course(policy.stages(recipe, trained_on), prepared, out, processes, start=start, on_progress=on_progress)

@@ -94,6 +94,20 @@ def test_the_weights_of_the_sample_make_up_for_the_pixels_left_out() -> None:
     assert weights.sum() == pytest.approx(1)
 
 
+def test_a_pixel_is_in_doubt_by_what_is_said_of_its_own_class() -> None:
+    """All four classes occur; every member is sure of the true one but in 60 pixels, where it is as sure of another."""
+    labels = (torch.arange(64 * 64) % 4).reshape(1, 64, 64)
+    said = labels.flatten().clone()
+    said[:60] = (said[:60] + 1) % 4
+    members = (0.996 * torch.nn.functional.one_hot(said, 4).float() + 0.001).T.reshape(1, 1, 4, 64, 64)
+    collected = Examples()
+    collected.add(members, labels.to(torch.uint8), seed=0)
+    logs, classes, weights = collected.arrays()
+    wrong = logs[:, 0].argmax(axis=1) != classes
+    assert (wrong.sum(), len(wrong)) == (60, 60 + PER_FRAME)
+    assert weights[wrong].sum() == pytest.approx(60 / 4096)
+
+
 def test_stages_train_on_all_but_the_fold_and_then_on_all(apart, discs) -> None:
     stages = build_policy({"kind": "meta", "folds": 2, "fold_share": 0.5}).stages(apart("meta"), discs)
     assert [stage.name for stage in stages] == [

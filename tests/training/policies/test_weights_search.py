@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,10 +13,11 @@ from shortaxis.datasets.dataset import Dataset
 from shortaxis.datasets.splits import Split
 from shortaxis.ensemble import Fixed
 from shortaxis.ensemble.model_file import read_model
+from shortaxis.ensemble.transforms import AsPublished
 from shortaxis.errors import InputError
 from shortaxis.inference import load_model
 from shortaxis.training import train
-from shortaxis.training.policies.weights_search import best_mixture, mixtures, sweep_mixtures, weight_sweep
+from shortaxis.training.policies.weights_search import OPTIMISTIC, best_mixture, mixtures, sweep_mixtures, weight_sweep
 from shortaxis.training.validation import validate
 
 SPLIT = Split(train=("p0", "p1", "p2"), held_out=("p3",), seed=0)
@@ -128,6 +130,15 @@ def test_weights_chosen_by_the_held_out_patients_say_that_their_scores_are_optim
         assert "optimistic" in record["notice"]
     best = max(dsc for _, dsc in facts["search"]["sweep"])
     assert result.validation["results"]["paper"]["overall"]["dsc_average"]["value"] == pytest.approx(best)
+
+
+def test_a_search_by_the_held_out_patients_does_not_hide_what_the_augmenting_has_to_say(recipe, discs, tmp_path) -> None:
+    made = searching(recipe, patients="held-out", steps=2)
+    views = {"transforms": [{"kind": "as-published"}]}
+    result = train(msgspec.structs.replace(made, augmenting=views), discs, tmp_path, split=SPLIT, device="cpu")
+    for record in (json.loads((tmp_path / "run.json").read_text()), result.validation, read_model(result.model)[1].card):
+        assert AsPublished.notice in record["notice"]
+        assert OPTIMISTIC in record["notice"]
 
 
 def test_members_trained_apart_can_be_searched_too(apart, discs, tmp_path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import torch
 from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 
@@ -43,7 +44,7 @@ class Examples:
         n, _, classes = members.shape[:3]
         said = members.permute(1, 3, 4, 0, 2).reshape(-1, n, classes)  # pixels first
         truth = labels.reshape(-1).long()
-        doubt = (said[range(len(truth)), :, truth].amin(dim=1) < DOUBT).cpu().numpy()
+        doubt = (said[torch.arange(len(truth), device=truth.device), :, truth].amin(dim=1) < DOUBT).cpu().numpy()
         generator = np.random.default_rng((seed, n))
         for stratum in (np.flatnonzero(doubt), np.flatnonzero(~doubt)):
             if len(stratum):
