@@ -76,11 +76,11 @@ def test_a_job_cut_short_is_scored_said_to_be_incomplete_and_goes_on(start):
     assert read_result(done.path).complete
 
 
-def test_members_trained_apart_that_are_not_all_begun_leave_a_result_without_scores(start, row_file):
+def test_members_trained_apart_that_are_not_all_begun_leave_a_result_without_scores(start, row_file, pack):
     rows = [row_file("2unet-bagging", count=2, more='[policy]\nkind = "bagging"\n')]
-    (cut,) = run_jobs(start(rows, minutes_per_job=0.0))
+    (cut,) = run_jobs(start(rows, minutes_per_job=0.0, test=pack({"q9": 9}, "test")))
     result = read_result(cut.path)
-    assert (cut.state, result.held_out, result.members) == ("unfinished", None, 2)
+    assert (cut.state, result.held_out, result.test, result.members) == ("unfinished", None, None, 2)
     (done,) = run_jobs(start(rows))
     whole = read_result(done.path)
     assert whole.policy == "bagging"
