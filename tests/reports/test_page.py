@@ -190,6 +190,7 @@ def test_the_risk_of_each_slice_stands_below_its_picture(two_frames):
     said = Page(render_page(change(report, frames=frames), pixels)).said("main").replace("\N{NO-BREAK SPACE}", " ")
     for percent in (0, depth - 1, 20, 20 + depth - 1):
         assert f"risk {percent} %" in said
+    assert "The risk below a slice is the probability" in said
 
 
 def test_what_a_reader_must_know_of_the_model_stands_at_the_top(two_frames):

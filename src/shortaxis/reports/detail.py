@@ -101,6 +101,8 @@ def end_slices(report: StudyReport, pictures: Pictures) -> list[Element]:
 def mosaic(report: StudyReport, pictures: Pictures, *, basal_first: bool) -> list[Element]:
     """All slices of ED and ES (of the first frame where neither is known), with outlines; what is printed instead of the viewer."""
     parts = []
+    if any(report.frames[place].slice_risk for place in shown_frames(report)):
+        parts.append(element("p", "The risk below a slice is the probability that its mean DSC is below 0.8.", class_="quiet"))
     depth = pictures.grey.shape[1]
     ends = {0: "base" if basal_first else "apex", depth - 1: "apex" if basal_first else "base"} if depth > 1 else {}
     for place in shown_frames(report):
