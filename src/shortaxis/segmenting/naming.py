@@ -8,16 +8,13 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from shortaxis.segmenting.encoding import as_utf8
+
 if TYPE_CHECKING:
     from shortaxis.segmenting.plan import PlannedStudy
 
 _LEFT_OUT: Final = "; it is left out"
 """How a note ends that begins with the name of a file; see `shortaxis.io.dicom.reader`."""
-
-
-def as_utf8(text: str) -> str:
-    """Text that can be written as UTF-8: bytes of a file name that are none become `?`."""
-    return text.encode(errors="replace").decode()
 
 
 def shown_path(path: Path, *, keep: bool) -> str:

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Final
 from shortaxis.datasets.acdc import INFO, list_images, read_patient
 from shortaxis.errors import InputError
 from shortaxis.io.dicom import find_studies, is_dicom
-from shortaxis.segmenting.naming import as_utf8
+from shortaxis.segmenting.encoding import as_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -16,10 +16,11 @@ from shortaxis.io import read, refuse_constant, write_like
 from shortaxis.io.atomic import write_json
 from shortaxis.io.dicom.segmentation import write_dicom_seg
 from shortaxis.io.nifti_maps import write_maps
+from shortaxis.segmenting.encoding import as_utf8
 from shortaxis.segmenting.findings import Findings
 from shortaxis.segmenting.inputs import state_of
 from shortaxis.segmenting.measuring import SegmentedImage, flags_of, measured
-from shortaxis.segmenting.naming import as_utf8, shown_path
+from shortaxis.segmenting.naming import shown_path
 from shortaxis.segmenting.plan import MAPS
 from shortaxis.segmenting.reporting import Told, build_report, show_pixels, write_report
 from shortaxis.segmenting.trusting import segment_judged
