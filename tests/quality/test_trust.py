@@ -42,14 +42,15 @@ def test_probability_is_the_logistic_curve_of_the_logit_of_the_share():
 
 def test_end_slices_are_judged_with_level_and_reason():
     found = signs([0.1, 0.7, 0.9, 0.9, 0.1, 0.9])
-    verdicts = judge_end_slices(MODEL, found, basal_first=True)
+    verdicts = judge_end_slices(MODEL, found, MODEL.probability(found), basal_first=True)
     assert [(v.slice, v.level, v.verdict) for v in verdicts] == [
         (0, "basal", "trust"),
         (1, "basal", "check"),
         (4, "apical", "trust"),
         (5, "apical", "check"),
     ]
-    assert [v.level for v in judge_end_slices(MODEL, found, basal_first=False)] == ["apical", "apical", "basal", "basal"]
+    turned = judge_end_slices(MODEL, found, MODEL.probability(found), basal_first=False)
+    assert [v.level for v in turned] == ["apical", "apical", "basal", "basal"]
     assert verdicts[0].reasons == ()
     assert verdicts[1].reasons == ("the outline of the RV is blurred",)  # softness alone does not say which structure: the first is named
 
@@ -74,7 +75,8 @@ def test_a_check_always_has_a_reason_even_where_no_sign_explains_it():
 
 def test_a_probability_at_the_threshold_is_not_above_it():
     at = replace(MODEL, threshold=float(MODEL.probability(signs([0.9]))[0]))
-    assert [v.verdict for v in judge_end_slices(at, signs([0.9] * 4), basal_first=True)] == ["trust"] * 4
+    found = signs([0.9] * 4)
+    assert [v.verdict for v in judge_end_slices(at, found, at.probability(found), basal_first=True)] == ["trust"] * 4
 
 
 def test_every_sign_can_be_said_in_words():

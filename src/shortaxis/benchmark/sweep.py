@@ -9,20 +9,16 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from shortaxis.errors import InputError
-from shortaxis.inference.cleaning import keep_largest
-from shortaxis.labels import Structure
 from shortaxis.metrics.bootstrap import Resampling, number
 from shortaxis.metrics.case import Case, CaseScore
 from shortaxis.metrics.protocols import PROTOCOLS
-from shortaxis.preprocessing import normalise
 from shortaxis.training.policies.weights_search import labels_of_mixtures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from shortaxis.datasets.dataset import Dataset
@@ -94,22 +90,8 @@ def sweep_weights(model: Model, dataset: Dataset, on_frame: Callable[[int, int],
 
 
 def _labels(model: Model, frame: Frame) -> Iterator[NDArray[np.uint8]]:
-    """Labels uint8 (D, H, W) of a frame for each weight, as a model with these weights would give them.
-
-    Without the outer softmax a mixture is linear in its members, as the way back to the frame's grid is: each member is brought back once.
-    With it the softmax comes before the way back, and every mixture goes that way on its own.
-    """
-    if getattr(model.ensemble.pooling, "outer_softmax", False):
-        yield from labels_of_mixtures(model, frame, [(weight, 1 - weight) for weight in WEIGHTS])
-        return
-    shape, spacing = (frame.image.shape[1], frame.image.shape[2]), (frame.spacing[1], frame.spacing[2])
-    said = model.run_networks(normalise(model.grid.sample(frame.image, spacing))).members
-    first, second = (model.grid.restore(member.transpose(0, 1).float().cpu().numpy(), shape, spacing) for member in said)
-    unseen = ~model.grid.covers(shape, spacing)
-    for weight in WEIGHTS:
-        labels = (np.float32(weight) * first + np.float32(1 - weight) * second).argmax(axis=0).astype(np.uint8)
-        labels[:, unseen] = Structure.BACKGROUND
-        yield keep_largest(labels)
+    """Labels uint8 (D, H, W) of a frame for each weight, as a model with these weights would give them."""
+    return labels_of_mixtures(model, frame, [(weight, 1 - weight) for weight in WEIGHTS])
 
 
 def _curves(name: str, by_weight: list[list[CaseScore]]) -> dict[str, list[float | None]]:

@@ -12,7 +12,7 @@ from shortaxis.benchmark.paper import mistaken_twin, paper_order, paper_row, pap
 from shortaxis.benchmark.result import without
 from shortaxis.benchmark.statistics import DRAWS, Difference, Summary, compare_rows, corrected, replicates, summarise_row
 from shortaxis.errors import InputError
-from shortaxis.metrics.protocols import PROTOCOLS
+from shortaxis.metrics.protocols import PROTOCOLS, protocols_named
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -142,11 +142,7 @@ def build_table(
     Raises:
         InputError: The baseline or a protocol is not there, or no result has scores of such patients.
     """
-    names = list(PROTOCOLS) if protocols is None else list(protocols)
-    unknown = [name for name in names if name not in PROTOCOLS]
-    if unknown:
-        msg = f"no protocol is called '{unknown[0]}'; known are {', '.join(PROTOCOLS)} and all"
-        raise InputError(msg)
+    names = [protocol.name for protocol in protocols_named("all" if protocols is None else protocols)]
     on = on or ("held-out" if any(result.held_out is not None for result in results) else "test")
     rows = _by_row([result for result in results if (result.held_out if on == "held-out" else result.test) is not None])
     if not rows:

@@ -143,18 +143,20 @@ class SliceVerdict:
     reasons: tuple[str, ...]
 
 
-def judge_end_slices(model: TrustModel, signs: dict[str, NDArray[np.float64]], *, basal_first: bool) -> tuple[SliceVerdict, ...]:
+def judge_end_slices(
+    model: TrustModel, signs: dict[str, NDArray[np.float64]], probability: NDArray[np.float64], *, basal_first: bool
+) -> tuple[SliceVerdict, ...]:
     """Judge the first two and the last two slices of a frame.
 
     Args:
         model: The calibrated model.
         signs: From `slice_features`.
+        probability: float64 (D,), from `model.probability(signs)`: the forest is slow enough to be asked once a frame.
         basal_first: Whether the stack runs from base to apex; see `shortaxis.indices.aha.apex_is_last`.
 
     Returns:
         One verdict for each end slice, in the order of the stack.
     """
-    probability = model.probability(signs)
     depth = len(probability)
     verdicts = []
     for index in sorted(end_slices(depth)):

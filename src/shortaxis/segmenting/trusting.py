@@ -64,8 +64,10 @@ def segment_judged(
         if opened.calibration is not None:
             basal_first = apex_is_last(prediction.labels, study.affine)
             signs = slice_features(*prediction.on_grid, pixel_mm, basal_first=basal_first)
-            risks.append(opened.calibration.trust.probability(signs).round(_DIGITS).tolist())
-            judged = judge_end_slices(opened.calibration.trust, signs, basal_first=basal_first)
+            trust = opened.calibration.trust
+            probability = trust.probability(signs)
+            risks.append(probability.round(_DIGITS).tolist())
+            judged = judge_end_slices(trust, signs, probability, basal_first=basal_first)
             verdicts.append([_row(asdict(verdict)) for verdict in judged])
         if unsure is not None:
             unsure[phase] = np.rint(entropy(prediction.probabilities) * _BRIGHTEST)
