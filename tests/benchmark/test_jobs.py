@@ -289,3 +289,14 @@ def test_a_recipe_that_failed_before_it_trained_may_be_mended(start, row_file, t
     assert "a frame has 3 slices, but a batch only 2 slots" in failed.error
     (tmp_path / "unet.toml").write_text(good)
     assert [outcome.state for outcome in run_jobs(start([path]))] == ["done"]
+
+
+def test_a_job_at_a_scale_says_so_and_is_not_mixed_with_others(start, tmp_path):
+    experiment = start(["rows/unet"], scale="small", budget="steps=1")
+    result = run_job(only(experiment), experiment)
+    assert (result.scale, result.edge, result.recipe["grid"]["size"], result.complete) == ("small", 112, 112, True)
+    assert read_result(tmp_path / "out" / "rows" / "unet" / "seed-0" / "result.json") == result
+    other = start(["rows/unet"], budget="steps=1")
+    (outcome,) = run_jobs(other)
+    assert outcome.state == "failed"
+    assert "holds a job with another recipe" in outcome.error

@@ -133,6 +133,7 @@ def test_what_the_data_lack_and_why_a_job_stays_as_it_is_are_told(run, bench, tm
     [
         (("benchmark", "run", "--data", "phantom:2", "--out", "o", "--seeds", "a"), "takes whole numbers with commas"),
         (("benchmark", "run", "--data", "phantom:2", "--out", "o"), "nothing would be scored"),
+        (("benchmark", "run", "--data", "phantom:2", "--out", "o", "--fold", "0", "--scale", "tiny"), "no scale is called 'tiny'"),
         (("benchmark", "table", "absent"), "no such folder"),
         (("benchmark", "table", "absent", "--format", "word"), "is one of text, markdown, latex, csv"),
         (("benchmark", "table", "absent", "--on", "all"), "is one of held-out, test"),

@@ -70,6 +70,18 @@ def test_image_branch_tells_the_pyramid_of_what_lies_far_away() -> None:
     assert not torch.allclose(pyramid(near)[..., 0, 0], pyramid(far)[..., 0, 0])
 
 
+def test_width_narrows_every_layer_of_the_encoder() -> None:
+    whole, half = DeepLabV3Plus(8).encoder, DeepLabV3Plus(8, width=0.5).encoder
+    assert (whole.low_channels, whole.high_channels) == (24, 256)
+    assert (half.low_channels, half.high_channels) == (16, 128)  # multiples of eight: 12 becomes 16
+    low, high = half(torch.zeros(2, 1, 64, 64))
+    assert low.shape == (2, 16, 16, 16)
+    assert high.shape == (2, 128, 4, 4)
+    pairs = zip(whole.modules(), half.modules(), strict=True)
+    ratios = {b.out_channels / a.out_channels for a, b in pairs if isinstance(a, torch.nn.Conv2d)}
+    assert max(ratios) <= 2 / 3
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -80,6 +92,8 @@ def test_image_branch_tells_the_pyramid_of_what_lies_far_away() -> None:
         ({"rates": (6, 0)}, "rates must be one to eight dilations"),
         ({"rates": (10**9,)}, "rates must be one to eight dilations from 1 to 64"),
         ({"rates": range(1, 10)}, "rates must be one to eight dilations"),
+        ({"width": 0.0}, "width must be above 0 and at most 1, not 0.0"),
+        ({"width": 1.5}, "width must be above 0 and at most 1, not 1.5"),
     ],
 )
 def test_odd_option_is_refused(options: dict, sentence: str) -> None:

@@ -26,6 +26,8 @@ def notes_on(rows: Mapping[str, Sequence[Result]], baseline: str) -> list[str]:
     notes = [
         f"{row}: {notice}" for row, results in rows.items() for notice in sorted({result.notice or "" for result in results}) if notice
     ]
+    scales = sorted({result.scale for results in rows.values() for result in results if result.scale is not None})
+    notes += [f"trained at the scale '{scale}', which makes all rows smaller: they compare with each other only" for scale in scales]
     against = rows[baseline][0]
     for row, results in rows.items():
         if row != baseline and (differing := _differing(results[0], against)):

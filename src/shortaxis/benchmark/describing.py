@@ -70,6 +70,7 @@ def describe(job: Job, experiment: Experiment, recipe: Recipe, model: Model, end
         commit=commit,
         modified=modified,
         date=datetime.now(UTC).date().isoformat(),
+        scale=experiment.scale,
         notice=facts.get("notice"),
     )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from shortaxis.benchmark.leaks import shared_hearts
 from shortaxis.benchmark.rows import Budget, Row, rows_named
+from shortaxis.benchmark.scales import scale_named
 from shortaxis.datasets import open_dataset
 from shortaxis.datasets.splits import hold_out, k_fold
 from shortaxis.datasets.watching import watched
@@ -64,6 +65,7 @@ class Experiment:
         out: Folder of all jobs.
         sweep: Whether rows of Fig. 2 have their weights swept on the held-out patients.
         per_group: Patients to hold out of each group, or None.
+        scale: Name of the scale that the rows were brought to, or None where they have the size of their recipes.
     """
 
     rows: tuple[Row, ...]
@@ -78,6 +80,7 @@ class Experiment:
     out: Path
     sweep: bool = False
     per_group: int | None = None
+    scale: str | None = None
 
     def jobs(self) -> list[Job]:
         """All jobs, seed by seed, so that every row has its first result before any has its second."""
@@ -110,6 +113,7 @@ def open_experiment(
     budget: str | None = None,
     minutes_per_job: float | None = None,
     sweep: bool = False,
+    scale: str | None = None,
     device: str = "auto",
     on_read: Callable[[str], None] = lambda _name: None,
 ) -> Experiment:
@@ -129,6 +133,7 @@ def open_experiment(
         budget: See `Budget.parse`.
         minutes_per_job: Limit of wall time of one job, all calls together.
         sweep: Sweep the weights of rows of two jointly trained members under Fixed pooling.
+        scale: See `scale_named`; None leaves every row the size of its recipe.
         device: See `choose_device`.
         on_read: Called with the name of each frame that was read.
 
@@ -143,6 +148,8 @@ def open_experiment(
         raise InputError(msg)
     choose_device(device)
     chosen, parsed = rows_named(rows), Budget.parse(budget)
+    if scale is not None:
+        chosen = [scale_named(scale).of_row(row) for row in chosen]
     dataset = watched(open_dataset(data), on_read)
     tested = None if test is None else watched(open_dataset(test), on_read)
     return Experiment(
@@ -158,6 +165,7 @@ def open_experiment(
         Path(out),
         sweep,
         per_group,
+        scale,
     )
 
 

@@ -98,6 +98,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         recipe: The recipe in full, with the seed and the schedule that were trained.
         seed: Of the training.
         budget: As asked for: `steps=N`, `minutes=M` or `recipe`.
+        scale: Name of the scale that the recipe was brought to, or None where it is as the row has it.
         train_patients: Who was trained on, by any member; not those whom the recipe keeps aside.
         held_out_patients: Who was held out.
         fold: Fold that was held out, counted from 0, or None.
@@ -157,6 +158,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     commit: str | None
     modified: bool | None
     date: str
+    scale: str | None = None
     held_out: ScoredSet | None = None
     test: ScoredSet | None = None
     shared: list[Shared] = []

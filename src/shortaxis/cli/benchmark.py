@@ -43,6 +43,9 @@ def run(
     sweep: Annotated[
         bool, typer.Option("--sweep", help="For Fig. 2: sweep the weights of rows of two members under Fixed pooling.")
     ] = False,
+    scale: Annotated[
+        str | None, typer.Option(help="Make every row smaller alike: small is for a CPU. By default rows have the size of their recipes.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print what became of each job as JSON to stdout.")] = False,
 ) -> None:
@@ -75,6 +78,7 @@ def run(
             budget=budget,
             minutes_per_job=minutes_per_job,
             sweep=sweep,
+            scale=scale,
             device=device,
             on_read=lambda name: report(0, None, f"reading {name}"),
         )

@@ -31,9 +31,11 @@ class DeepLabV3Plus(nn.Module):
         dropout: Probability of dropping a whole channel after the pyramid.
         output_stride: Pixels of the slice along the edge of one pixel in the pyramid, 16 or 8.
         rates: Dilations of the pyramid at output stride 16; at 8 they are doubled, so that they span the same part of the slice.
+        width: Multiplier of the encoder's channels; 1 is the published encoder, and the paper's.
 
     Raises:
-        InputError: `channels` exceeds 256, `rates` is empty or has one outside 1 to 64, or the output stride is neither 16 nor 8.
+        InputError: `channels` exceeds 256, `width` is not above 0 and at most 1, `rates` is empty or has one outside 1 to 64, or the output
+            stride is neither 16 nor 8.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class DeepLabV3Plus(nn.Module):
         dropout: float = 0.5,
         output_stride: int = 16,
         rates: Sequence[int] = (6, 12, 18),
+        width: float = 1.0,
     ) -> None:
         super().__init__()
         if not 1 <= channels <= 256:
@@ -55,8 +58,11 @@ class DeepLabV3Plus(nn.Module):
         if not 1 <= len(rates) <= 8 or min(rates) < 1 or max(rates) > 64:
             msg = f"DeepLabV3+: rates must be one to eight dilations from 1 to 64, not {list(rates)}"
             raise InputError(msg)
+        if not 0 < width <= 1:
+            msg = f"DeepLabV3+: width must be above 0 and at most 1, not {width}"
+            raise InputError(msg)
         self.multiple = output_stride
-        self.encoder = MobileNetV2(output_stride)
+        self.encoder = MobileNetV2(output_stride, width)
         self.pyramid = AtrousPyramid(self.encoder.high_channels, channels, [rate * 16 // output_stride for rate in rates])
         self.dropout = nn.Dropout2d(dropout)
         self.reduce = convolution(self.encoder.low_channels, _LOW_LEVEL_CHANNELS, 1)

@@ -18,22 +18,21 @@ class MobileNetV2(nn.Module):
 
     Args:
         output_stride: 16 or 8. From this stride on, strides become dilations, so that the receptive field stays the same.
+        width: Multiplier of all channels, as in Sandler et al., Section 4.
 
     Attributes:
-        low_channels: Channels of the features at stride 4.
-        high_channels: Channels of the features at the output stride.
+        low_channels: Channels of the features at stride 4; 24 at width 1.
+        high_channels: Channels of the features at the output stride; 256 at width 1.
     """
 
-    low_channels: Final = 24
-    high_channels: Final = 256
-
-    def __init__(self, output_stride: int = 16) -> None:
+    def __init__(self, output_stride: int = 16, width: float = 1.0) -> None:
         super().__init__()
-        shallow: list[nn.Module] = [convolution(1, _STEM_CHANNELS, 3, stride=2, activation=nn.ReLU6)]
+        channels, reached, dilation = _widened(_STEM_CHANNELS, width), 2, 1
+        shallow: list[nn.Module] = [convolution(1, channels, 3, stride=2, activation=nn.ReLU6)]
         deep: list[nn.Module] = []
-        channels, reached, dilation = _STEM_CHANNELS, 2, 1
-        for expansion, outputs, repetitions, row_stride in _ROWS:
-            stride, next_dilation = row_stride, dilation
+        self.low_channels = channels
+        for expansion, row_channels, repetitions, row_stride in _ROWS:
+            outputs, stride, next_dilation = _widened(row_channels, width), row_stride, dilation
             if reached == output_stride:
                 stride, next_dilation = 1, dilation * row_stride
             reached *= stride
@@ -43,11 +42,14 @@ class MobileNetV2(nn.Module):
                 block = InvertedResidual(channels, outputs, expansion, stride=1 if repetition else stride, dilation=dilation)
                 part.append(block)
                 channels, dilation = outputs, next_dilation
+            if part is shallow:
+                self.low_channels = channels
         self.shallow = nn.Sequential(*shallow)
         self.deep = nn.Sequential(*deep)
+        self.high_channels = channels
 
     def forward(self, slices: Tensor) -> tuple[Tensor, Tensor]:
-        """Turn slices (B, 1, H, W) into features (B, 24, H/4, W/4) and (B, 256, H/S, W/S), S the output stride."""
+        """Turn slices (B, 1, H, W) into features (B, `low_channels`, H/4, W/4) and (B, `high_channels`, H/S, W/S), S the output stride."""
         low = self.shallow(slices)
         return low, self.deep(low)
 
@@ -70,6 +72,11 @@ class InvertedResidual(nn.Module):
         """Turn features (B, inputs, H, W) into (B, outputs, H/stride, W/stride)."""
         y: Tensor = self.layers(x)
         return x + y if self.residual else y
+
+
+def _widened(channels: int, width: float) -> int:
+    """Channels times a multiplier, as a multiple of eight."""
+    return max(8, round(channels * width / 8) * 8)
 
 
 def convolution(

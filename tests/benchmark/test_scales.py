@@ -1,0 +1,60 @@
+"""Scales: every row smaller, and alike."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+import torch
+
+from shortaxis.benchmark.comparable import SETTING
+from shortaxis.benchmark.rows import Row, rows_named
+from shortaxis.benchmark.scales import scale_named, scale_names
+from shortaxis.errors import InputError
+from shortaxis.training.recipe import load_recipe, recipe_to_dict
+from shortaxis.training.run import spec_of
+
+ROWS = rows_named(["all"])
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_every_row_at_every_scale_can_be_built_and_looks_at_a_slice_of_its_grid(row: Row) -> None:
+    for name in scale_names():
+        scale = scale_named(name)
+        scaled = scale.of_row(row)
+        assert scaled.name == row.name
+        assert scaled.policy == row.policy
+        assert scaled.recipe.schedule.steps == scale.steps
+        spec = spec_of(scaled.recipe)
+        members = spec.build().eval().members
+        assert sum(group.count for group in row.recipe.members) == len(members)
+        size = spec.build_grid().size
+        with torch.inference_mode():
+            assert members[0](torch.zeros(2, 1, size, size)).shape == (2, 4, size, size)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_what_a_row_is_about_stays_as_it_is(row: Row) -> None:
+    base = rows_named(["rows/unet"])[0]
+    small = scale_named("small")
+    before, after = (recipe_to_dict(r) for r in (row.recipe, small.of_row(row).recipe))
+    for part in ("pooling", "policy", "augmenting", "loss", "augmentation", "search", "seed", "title"):
+        assert after[part] == before[part]
+    matched, matched_after = recipe_to_dict(base.recipe), recipe_to_dict(small.of_row(base).recipe)
+    for part in SETTING:
+        assert (after[part] == matched_after[part]) == (before[part] == matched[part]), part
+
+
+def test_a_network_that_the_scale_does_not_know_stays_as_it_is() -> None:
+    small = msgspec.structs.replace(scale_named("small"), networks={})
+    row = Row("rows/d3p", load_recipe("rows/d3p"))
+    assert small.of_row(row).recipe.members == row.recipe.members
+
+
+def test_weights_that_are_not_averaged_as_they_move_are_not_then() -> None:
+    row = Row("beyond/weight-averaging", load_recipe("beyond/weight-averaging"))
+    assert scale_named("small").of_row(row).recipe.averaging == row.recipe.averaging
+
+
+def test_unknown_scale_is_refused() -> None:
+    with pytest.raises(InputError, match="no scale is called 'tiny'; known are small, and without --scale"):
+        scale_named("tiny")
