@@ -46,7 +46,7 @@ class Scale(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         Examples:
             >>> from shortaxis.benchmark.rows import rows_named
             >>> scale_named("small").of_row(rows_named(["rows/unet"])[0]).recipe.schedule.steps
-            500
+            1200
         """
         return Row(row.name, self._of_recipe(row.recipe))
 
