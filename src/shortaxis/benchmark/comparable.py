@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from shortaxis.benchmark.result import Result
 
@@ -23,9 +23,7 @@ def notes_on(rows: Mapping[str, Sequence[Result]], baseline: str) -> list[str]:
     Returns:
         Sentences, one a finding; none where everything is matched.
     """
-    notes = [
-        f"{row}: {notice}" for row, results in rows.items() for notice in sorted({result.notice or "" for result in results}) if notice
-    ]
+    notes = list(_notices(rows))
     scales = sorted({result.scale for results in rows.values() for result in results if result.scale is not None})
     notes += [f"trained at the scale '{scale}', which makes all rows smaller: they compare with each other only" for scale in scales]
     against = rows[baseline][0]
@@ -53,6 +51,15 @@ def notes_on(rows: Mapping[str, Sequence[Result]], baseline: str) -> list[str]:
     if len(hardware) > 1:
         notes.append(f"times were taken on different hardware and do not compare: {'; '.join(sorted(hardware))}")
     return notes
+
+
+def _notices(rows: Mapping[str, Sequence[Result]]) -> Iterator[str]:
+    """What the results say of themselves; once for all rows where all say the same."""
+    told = {row: sorted({result.notice or "" for result in results} - {""}) for row, results in rows.items()}
+    if len(rows) > 1 and len({tuple(notices) for notices in told.values()}) == 1:
+        yield from (f"all rows: {notice}" for notice in next(iter(told.values())))
+    else:
+        yield from (f"{row}: {notice}" for row, notices in told.items() for notice in notices)
 
 
 def _differing(result: Result, baseline: Result) -> list[str]:

@@ -96,6 +96,51 @@ def run(
 
 
 @benchmark.command()
+def pooling(
+    data: Annotated[str, typer.Option(metavar="KIND:PATH", help="What to score, such as acdc:acdc/training or packed:acdc.zip.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the results, one a row; those of an earlier call are replaced.")],
+    model: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Model whose members are pooled anew; by default the released one."),
+    ] = None,
+    rows: Annotated[
+        str | None, typer.Option(help="Recipes whose pooling and views to try, with commas; by default those for two UNets.")
+    ] = None,
+    everybody: Annotated[
+        bool, typer.Option("--all", help="Score all patients of the data, and not only those held out of the model's training.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    json: Annotated[bool, typer.Option("--json", help="Print the paths of the results as JSON to stdout.")] = False,
+) -> None:
+    """Pool the members of a trained model by other rules, and score each: what a rule is worth where nothing else changes.
+
+    Nothing is trained. The results are read by `benchmark table` and by `figures 4`.
+
+    [dim]Example:[/]
+
+    shortaxis benchmark pooling --model run/model.safetensors --data acdc:acdc/training --out pooled
+    """
+    from shortaxis.benchmark.repooling import POOLINGS, held_out_of, repooled, score_repooled
+    from shortaxis.benchmark.rows import rows_named
+    from shortaxis.datasets import open_dataset
+    from shortaxis.inference.device import choose_device
+    from shortaxis.inference.predictor import load_model
+
+    with progress("Pooling") as report:
+        loaded = load_model(model, choose_device(device))
+        models = repooled(loaded, rows_named(POOLINGS if rows is None else rows.split(",")))
+        dataset = open_dataset(data)
+        source = "the released model" if model is None else model.name
+        if everybody:
+            source += ", which may have been trained on some of these patients"
+        paths = score_repooled(models, dataset if everybody else held_out_of(loaded, dataset), out, source, report)
+    if json:
+        print_json([str(path) for path in paths])
+    else:
+        note(f"{len(paths)} results; shortaxis benchmark table {out} puts them side by side")
+
+
+@benchmark.command()
 def table(
     results: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the results of `shortaxis benchmark run`.")],
     protocol: Annotated[str, typer.Option(help="reference, paper, clinical, several with commas, or all.")] = "all",

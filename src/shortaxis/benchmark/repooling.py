@@ -1,0 +1,205 @@
+"""What another pooling rule makes of the same trained members: no training, so that a figure moves by the rule and by nothing else.
+
+It is half of the truth about a row. The members were trained together under one rule; under another they would have become others, which
+only `shortaxis benchmark run` shows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import torch
+
+import shortaxis
+from shortaxis.benchmark.provenance import provenance
+from shortaxis.benchmark.result import RESULT, SCHEMA_VERSION, Result, write_result
+from shortaxis.benchmark.scoring import model_cost, score_model
+from shortaxis.ensemble import StreamingEnsemble
+from shortaxis.ensemble.rules import build_pooling
+from shortaxis.errors import InputError
+from shortaxis.inference.device import device_in_words
+from shortaxis.inference.predictor import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from shortaxis.benchmark.rows import Row
+    from shortaxis.datasets.dataset import Dataset
+    from shortaxis.training.recipe import Recipe
+
+POOLINGS: Final = (
+    "rows/unet",
+    "rows/2unet-fixed",
+    "rows/2unet-augmenting",
+    "rows/2unet-augmenting-as-published",
+    "rows/2unet-uncertainty",
+    "beyond/fixed-no-outer-softmax",
+    "beyond/uncertainty-no-outer-softmax",
+    "beyond/tuned-temperature",
+    "beyond/neighbourhood",
+    "beyond/per-slice",
+    "beyond/entropy",
+)
+"""Rows that differ in how the members of two UNets are asked and pooled."""
+
+
+@dataclass(frozen=True)
+class Repooled:
+    """Some members of a model under the pooling and the views of a row.
+
+    Attributes:
+        row: The row.
+        members: Indices of the members, counted from 0.
+        choice: Which choice of members for this row, counted from 0.
+        model: What is scored.
+    """
+
+    row: Row
+    members: tuple[int, ...]
+    choice: int
+    model: Model
+
+    @property
+    def place(self) -> str:
+        """Folder of the result below `out`, such as `rows/unet/members-1`."""
+        return f"{self.row.name}/members-{'-'.join(str(member + 1) for member in self.members)}"
+
+
+def repooled(model: Model, rows: Sequence[Row]) -> list[Repooled]:
+    """Put the members of a model under the pooling of each row.
+
+    A row of fewer members than the model has is there once for every choice of as many members; those of each choice are its trainings.
+
+    Args:
+        model: The trained model.
+        rows: What they train and how is passed over; their members, pooling and views count.
+
+    Raises:
+        InputError: A row has members that the model has not, or a rule that learns.
+    """
+    return [
+        Repooled(row, members, choice, _with(model, row.recipe, members))
+        for row in rows
+        for choice, members in enumerate(_choices(model, row))
+    ]
+
+
+def score_repooled(
+    models: Sequence[Repooled],
+    dataset: Dataset,
+    out: Path,
+    source: str,
+    on_progress: Callable[[float, int, str], None] = lambda _done, _all, _text: None,
+) -> list[Path]:
+    """Score each under every protocol, and leave one `result.json` each, in the format of a benchmark job.
+
+    Args:
+        models: See `repooled`.
+        dataset: Frames to score; nobody that the members were trained on should be among them.
+        out: Folder of the results.
+        source: What the members are of, such as the name of the model's file.
+        on_progress: Called with the number of models done, of all, and what is being done.
+
+    Returns:
+        The files, in the order of `models`.
+
+    Raises:
+        InputError: The data set is empty, or a file cannot be written.
+    """
+    paths = []
+    for done, entry in enumerate(models):
+
+        def report(frames: int, of: int, done: int = done, name: str = entry.place) -> None:
+            on_progress(done + frames / of, len(models), name)
+
+        result = _described(entry, dataset, source)
+        paths.append(out / entry.place / RESULT)
+        write_result(paths[-1], msgspec.structs.replace(result, held_out=score_model(entry.model, dataset, on_frame=report)))
+    return paths
+
+
+def held_out_of(model: Model, dataset: Dataset) -> Dataset:
+    """The part of a data set that was held out of the model's training, by the card of the model.
+
+    Raises:
+        InputError: The card names nobody, or nobody in this data set.
+    """
+    named = set(model.spec.card.get("held_out_patients") or ())
+    found = [patient for patient in dataset.patients if patient in named]
+    if not found:
+        who = "was trained with nobody held out" if not named else f"held out none of the patients of '{dataset.name}'"
+        msg = f"the model '{model.spec.name}' {who}; give another model, or --all to score patients that it may have been trained on"
+        raise InputError(msg)
+    return dataset.select(found)
+
+
+def _choices(model: Model, row: Row) -> list[tuple[int, ...]]:
+    wanted = sorted(group.network for group in row.recipe.members for _ in range(group.count))
+    networks = [member["network"] for member in model.spec.members]
+    found = [
+        members for members in combinations(range(len(networks)), len(wanted)) if sorted(networks[member] for member in members) == wanted
+    ]
+    if not found:
+        msg = f"{row.name} pools {' and '.join(wanted)}, which the model '{model.spec.name}' of {' and '.join(networks)} does not have"
+        raise InputError(msg)
+    return found
+
+
+def _with(model: Model, recipe: Recipe, members: tuple[int, ...]) -> Model:
+    rule, options = str(recipe.pooling["rule"]), {key: value for key, value in recipe.pooling.items() if key != "rule"}
+    pooling = build_pooling(rule, **options)
+    if isinstance(pooling, torch.nn.Module):
+        msg = f"{recipe.name}: {rule} pooling learns from training, and there is none here; leave the row out"
+        raise InputError(msg)
+    ensemble = StreamingEnsemble([model.ensemble.members[member] for member in members], pooling)
+    spec = replace(
+        model.spec,
+        members=[model.spec.members[member] for member in members],
+        pooling=recipe.pooling,
+        augmenting=recipe.augmenting,
+    )
+    return Model(ensemble, spec, model.device)
+
+
+def _described(entry: Repooled, dataset: Dataset, source: str) -> Result:
+    model, card = entry.model, entry.model.spec.card
+    (commit, modified), (parameters, flops) = provenance(), model_cost(model)
+    steps, members = int(card.get("steps", 0)), len(entry.members)
+    parts: dict[str, Any] = {"members": model.spec.members, "pooling": model.spec.pooling, "augmenting": model.spec.augmenting}
+    return Result(
+        schema_version=SCHEMA_VERSION,
+        row=entry.row.name,
+        title=entry.row.recipe.title,
+        policy="augmenting" if model.augmenting.transforms else "repooled",
+        recipe=card.get("recipe", {}) | parts | {"grid": model.spec.grid},
+        seed=entry.choice,
+        budget="none",
+        train_patients=list(card.get("train_patients") or ()),
+        held_out_patients=list(dataset.patients),
+        fold=None,
+        folds=None,
+        training_data=str(card.get("data", "")),
+        complete=True,
+        steps=steps,
+        total_steps=steps,
+        members=members,
+        updates=steps * members,
+        updates_besides=0,
+        slices=0,
+        train_seconds=float(card.get("training_seconds", 0.0)),
+        parameters=parameters,
+        flops=flops,
+        edge=model.grid.size,
+        hardware=device_in_words(model.device),
+        torch=str(torch.__version__),
+        shortaxis=shortaxis.__version__,
+        commit=commit,
+        modified=modified,
+        date=datetime.now(UTC).date().isoformat(),
+        notice=f"members of {source}, pooled anew and not trained for it",
+    )
