@@ -128,6 +128,26 @@ def test_what_the_data_lack_and_why_a_job_stays_as_it_is_are_told(run, bench, tm
     assert "unet/seed-0: its test score is known, so that it is final at step 1 of 2" in again
 
 
+def test_members_of_a_trained_job_are_pooled_anew(bench, run, tmp_path):
+    bench("--hold-out", "1")
+    model = tmp_path / "out" / "2unet-fixed" / "seed-0" / "run" / "model.safetensors"
+    options = ("--model", str(model), "--data", f"packed:{tmp_path / 'tiny.zip'}", "--out", str(tmp_path / "pooled"))
+    done = run("benchmark", "pooling", *options, "--rows", "rows/unet,rows/2unet-uncertainty", "--json")
+    assert done.exit_code == 0, done.stderr
+    paths = json.loads(done.stdout)
+    assert [path.removeprefix(str(tmp_path)) for path in paths] == [
+        "/pooled/rows/unet/members-1/result.json",
+        "/pooled/rows/unet/members-2/result.json",
+        "/pooled/rows/2unet-uncertainty/members-1-2/result.json",
+    ]
+    held_out = json.loads((tmp_path / "pooled/rows/unet/members-1/result.json").read_text())["held_out"]["patients"]
+    everybody = run("benchmark", "pooling", *options, "--rows", "rows/unet", "--all")
+    assert "2 results; shortaxis benchmark table" in " ".join(everybody.stderr.split())
+    result = json.loads((tmp_path / "pooled/rows/unet/members-1/result.json").read_text())
+    assert len(held_out) < len(result["held_out"]["patients"]) == 4
+    assert "may have been trained on some of these patients" in result["notice"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -1,0 +1,102 @@
+"""The members of one model under other rules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+
+from shortaxis.benchmark.repooling import POOLINGS, held_out_of, repooled, score_repooled
+from shortaxis.benchmark.result import read_results
+from shortaxis.benchmark.rows import Row, rows_named
+from shortaxis.benchmark.table import build_table
+from shortaxis.ensemble.model_file import ModelSpec
+from shortaxis.errors import InputError
+from shortaxis.inference.predictor import Model
+from shortaxis.training.recipe import load_recipe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+UNET = {"network": "unet", "options": {"widths": [4, 8], "dropout": 0.1}}
+
+
+def model_of(members: list[dict], **card: object) -> Model:
+    torch.manual_seed(0)
+    spec = ModelSpec("pair", members, {"rule": "uncertainty"}, {"kind": "physical", "spacing_mm": 2.0, "size": 32}, dict(card))
+    return Model(spec.build(), spec)
+
+
+@pytest.fixture
+def pair() -> Model:
+    return model_of([UNET, UNET], held_out_patients=["p1", "p3", "elsewhere"], steps=7, train_patients=["p0"], training_seconds=60.0)
+
+
+def row(name: str) -> Row:
+    return Row(name, load_recipe(name))
+
+
+def test_a_row_of_fewer_members_is_there_for_every_choice_of_them(pair: Model) -> None:
+    first, second = repooled(pair, [row("rows/unet")])
+    assert (first.place, second.place) == ("rows/unet/members-1", "rows/unet/members-2")
+    assert [len(entry.model.ensemble.members) for entry in (first, second)] == [1, 1]
+    assert first.model.ensemble.members[0] is pair.ensemble.members[0]
+    assert second.model.ensemble.members[0] is pair.ensemble.members[1]
+    three = model_of([UNET, UNET, UNET])
+    assert [entry.members for entry in repooled(three, [row("rows/2unet-fixed")])] == [(0, 1), (0, 2), (1, 2)]
+
+
+def test_only_pooling_and_views_are_the_rows(pair: Model) -> None:
+    fixed, turned = (repooled(pair, [row(name)])[0].model for name in ("beyond/fixed-no-outer-softmax", "rows/2unet-augmenting"))
+    slices = np.random.default_rng(0).normal(size=(4, 32, 32)).astype(np.float32)
+    before, after = pair.run_networks(slices), fixed.run_networks(slices)
+    assert torch.equal(before.members, after.members)
+    assert torch.allclose(after.probabilities, after.members.mean(dim=0), atol=1e-6)
+    assert not torch.allclose(before.probabilities, after.probabilities)
+    assert (len(fixed.augmenting.transforms), len(turned.augmenting.transforms)) == (0, 1)
+    assert fixed.grid == turned.grid == pair.grid
+
+
+def test_rows_by_default_all_fit_two_unets(pair: Model) -> None:
+    entries = repooled(pair, rows_named(POOLINGS))
+    assert {entry.row.name for entry in entries} == set(POOLINGS)
+    assert len({entry.place for entry in entries}) == len(entries)
+
+
+def test_members_that_the_model_has_not_are_refused(pair: Model) -> None:
+    with pytest.raises(InputError, match="rows/d3p pools deeplabv3plus, which the model 'pair' of unet and unet does not have"):
+        repooled(pair, [row("rows/d3p")])
+    with pytest.raises(InputError, match="rows/3unet-uncertainty pools unet and unet and unet"):
+        repooled(pair, [row("rows/3unet-uncertainty")])
+
+
+def test_a_rule_that_learns_is_refused(pair: Model) -> None:
+    with pytest.raises(InputError, match="learned-temperature pooling learns from training, and there is none here; leave the row out"):
+        repooled(pair, [row("beyond/learned-temperature")])
+
+
+def test_those_are_scored_whom_the_card_names(pair: Model, discs) -> None:
+    assert held_out_of(pair, discs({"p0": 0, "p1": 1, "p3": 3})).patients == ("p1", "p3")
+    with pytest.raises(InputError, match="'pair' held out none of the patients of 'discs'; give another model, or --all"):
+        held_out_of(pair, discs({"p0": 0}))
+    with pytest.raises(InputError, match="'pair' was trained with nobody held out"):
+        held_out_of(model_of([UNET]), discs({"p0": 0}))
+
+
+def test_results_are_those_of_a_benchmark_and_say_what_they_are(pair: Model, discs, tmp_path: Path) -> None:
+    told: list[tuple[float, int, str]] = []
+    rows = [row("rows/unet"), row("rows/2unet-uncertainty")]
+    paths = score_repooled(repooled(pair, rows), discs({"p1": 1, "p3": 3}), tmp_path, "x.safetensors", lambda *at: told.append(at))
+    results = read_results(tmp_path)
+    assert len(paths) == len(results) == 3
+    assert sorted((result.row, result.seed) for result in results) == [("rows/2unet-uncertainty", 0), ("rows/unet", 0), ("rows/unet", 1)]
+    assert {result.notice for result in results} == {"members of x.safetensors, pooled anew and not trained for it"}
+    assert all(result.held_out is not None and result.held_out.frames == 4 for result in results)
+    assert {(result.steps, result.updates // result.members, result.train_patients[0]) for result in results} == {(7, 7, "p0")}
+    assert told[0][:2] == (0.25, 3)
+    assert told[-1] == (3.0, 3, "rows/2unet-uncertainty/members-1-2")
+    built = build_table(results)
+    assert "all rows: members of x.safetensors, pooled anew and not trained for it" in built.notes
+    assert not any("is not matched with" in note for note in built.notes)
