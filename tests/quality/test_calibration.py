@@ -157,6 +157,19 @@ def test_a_calibration_can_be_given_to_the_same_recipe_trained_on_all_patients(t
     assert calibration.trust.provenance["learnt_from"] == file_sha256(mine)
 
 
+def test_a_calibration_can_be_given_to_what_the_model_became_when_it_was_trained_further(tmp_path, monkeypatch):
+    echo = _Echo(1)
+    mine, other = tmp_path / "m.safetensors", tmp_path / "n.safetensors"
+    save_model(mine, echo.ensemble, replace(echo.spec, card={"recipe": {"name": "r"}}))
+    further = {"recipe": {"name": "s"}, "start_from": {"file": "m.safetensors", "sha256": file_sha256(mine)}}
+    save_model(other, echo.ensemble, replace(echo.spec, card=further))
+    monkeypatch.setattr(calibration_module, "load_model", lambda *_: echo)
+    assert calibrate_file(mine, _patients(12), "cpu", sibling=other).model_sha256 == file_sha256(other)
+    save_model(other, echo.ensemble, replace(echo.spec, card=further | {"start_from": {"file": "m.safetensors", "sha256": "0" * 64}}))
+    with pytest.raises(InputError, match=r"not on from m\.safetensors; give a model of the same recipe, or one that started there"):
+        calibrate_file(mine, _patients(12), "cpu", sibling=other)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [({"pooling": {"rule": "uncertainty"}}, "differs in its pooling"), ({"card": {"recipe": {"name": "s"}}}, "another recipe")],

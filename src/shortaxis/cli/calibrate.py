@@ -18,7 +18,11 @@ def calibrate(
     ] = None,
     sibling: Annotated[
         Path | None,
-        typer.Option("--for", metavar="FILE", help="Give the calibration to this model: the same recipe, trained on all patients."),
+        typer.Option(
+            "--for",
+            metavar="FILE",
+            help="Give the calibration to this model: the same recipe, or this model trained further, on all patients.",
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="By default MODEL.calibration.json beside the model that it is for.")

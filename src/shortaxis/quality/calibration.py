@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shortaxis.datasets.dataset import Dataset
-    from shortaxis.ensemble.model_file import ModelSpec
     from shortaxis.inference import Model
     from shortaxis.study import Frame
 
@@ -96,13 +95,14 @@ def calibrate_file(path: Path, dataset: Dataset, device: str = "auto", *, siblin
         path: The model file.
         dataset: Patients with labels; see `calibrate`.
         device: See `choose_device`.
-        sibling: Give the calibration to this model instead: the same recipe, trained on all patients, so that none is left to learn from.
+        sibling: Give the calibration to this model instead, of which no patient is left to learn from: the same recipe trained on all
+            patients, or this model trained further on them.
 
     Raises:
         InputError: The model was trained on all of the patients, the sibling is of another architecture or recipe, or as `calibrate`.
     """
     if sibling is not None:
-        _refuse_strangers(read_spec(path), read_spec(sibling), sibling)
+        _refuse_strangers(path, sibling)
     model = load_model(path, choose_device(device))
     if set(dataset.patients) <= set(model.spec.card.get("train_patients", ())):
         msg = f"{path} was trained on {dataset.patients[0]} and on every other patient of {dataset.name}; give held-out patients too"
@@ -114,14 +114,16 @@ def calibrate_file(path: Path, dataset: Dataset, device: str = "auto", *, siblin
     return replace(calibration, model_sha256=file_sha256(sibling), trust=trust)
 
 
-def _refuse_strangers(mine: ModelSpec, other: ModelSpec, path: Path) -> None:
-    """Refuse to hand a calibration to a model that was not made in the same way."""
+def _refuse_strangers(model: Path, path: Path) -> None:
+    """Refuse to hand a calibration to a model that was neither made in the same way nor trained further from there."""
+    mine, other = read_spec(model), read_spec(path)
     for name in ("members", "pooling", "grid"):
         if getattr(mine, name) != getattr(other, name):
             msg = f"{path}: differs in its {name}, so a calibration cannot be handed to it; give a model of the same recipe"
             raise InputError(msg)
-    if mine.card.get("recipe") != other.card.get("recipe"):
-        msg = f"{path}: was trained by another recipe, so a calibration cannot be handed to it; give a model of the same recipe"
+    start = other.card.get("start_from") or {}
+    if mine.card.get("recipe") != other.card.get("recipe") and start.get("sha256") != file_sha256(model):
+        msg = f"{path}: was trained by another recipe and not on from {model.name}; give a model of the same recipe, or one that started there"
         raise InputError(msg)
 
 
