@@ -9,6 +9,9 @@ import pytest
 import typer
 
 import shortaxis
+from shortaxis.benchmark.result import read_results
+from shortaxis.benchmark.table import build_table
+from shortaxis.benchmark.table_formats import FORMATS
 from shortaxis.cli import app
 
 ROOT = Path(__file__).parents[1]
@@ -33,3 +36,15 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
         if anchor:
             headings = re.findall(r"^#+ (.+)$", linked.read_text(encoding="utf-8"), re.MULTILINE)
             assert anchor in {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("folder", sorted({path.parents[3].name for path in (ROOT / "results").glob("*/*/*/*/result.json")}))
+def test_tables_on_the_page_of_rules_are_those_of_the_results(folder: str) -> None:
+    page = (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
+    shown = re.findall(rf"<!-- results/{folder} (\S+) against (\S+) -->\n(.*?)\n<!-- end -->", page, re.DOTALL)
+    assert shown, f"docs/rules.md shows nothing of results/{folder}"
+    for protocol, baseline, lines in shown:
+        printed = FORMATS["markdown"](build_table(read_results(ROOT / "results" / folder), [protocol], baseline=baseline)).splitlines()
+        rows = [line for line in lines.splitlines() if line.startswith("|")]
+        assert len(rows) > 2
+        assert [row for row in rows if row not in printed] == []

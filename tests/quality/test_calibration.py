@@ -166,7 +166,7 @@ def test_a_calibration_can_be_given_to_what_the_model_became_when_it_was_trained
     monkeypatch.setattr(calibration_module, "load_model", lambda *_: echo)
     assert calibrate_file(mine, _patients(12), "cpu", sibling=other).model_sha256 == file_sha256(other)
     save_model(other, echo.ensemble, replace(echo.spec, card=further | {"start_from": {"file": "m.safetensors", "sha256": "0" * 64}}))
-    with pytest.raises(InputError, match=r"not on from m\.safetensors; give a model of the same recipe, or one that started there"):
+    with pytest.raises(InputError, match=r"not on from m\.safetensors; give one of the same recipe, or that started there"):
         calibrate_file(mine, _patients(12), "cpu", sibling=other)
 
 

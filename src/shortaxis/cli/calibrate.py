@@ -21,7 +21,7 @@ def calibrate(
         typer.Option(
             "--for",
             metavar="FILE",
-            help="Give the calibration to this model: the same recipe, or this model trained further, on all patients.",
+            help="Give it to this model: the same recipe, or MODEL trained further, on all patients.",
         ),
     ] = None,
     out: Annotated[

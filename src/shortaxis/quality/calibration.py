@@ -123,7 +123,7 @@ def _refuse_strangers(model: Path, path: Path) -> None:
             raise InputError(msg)
     start = other.card.get("start_from") or {}
     if mine.card.get("recipe") != other.card.get("recipe") and start.get("sha256") != file_sha256(model):
-        msg = f"{path}: was trained by another recipe and not on from {model.name}; give a model of the same recipe, or one that started there"
+        msg = f"{path}: was trained by another recipe and not on from {model.name}; give one of the same recipe, or that started there"
         raise InputError(msg)
 
 
