@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import pytest
 import torch
 
-from shortaxis.benchmark.repooling import POOLINGS, held_out_of, repooled, score_repooled
+from shortaxis.benchmark.figures.cost import family_of
+from shortaxis.benchmark.repooling import POOLINGS, repooled, score_repooled, unseen_by
 from shortaxis.benchmark.result import read_results
 from shortaxis.benchmark.rows import Row, rows_named
 from shortaxis.benchmark.table import build_table
 from shortaxis.ensemble.model_file import ModelSpec
 from shortaxis.errors import InputError
 from shortaxis.inference.predictor import Model
-from shortaxis.training.recipe import load_recipe
+from shortaxis.training.recipe import Search, load_recipe
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,17 +74,61 @@ def test_members_that_the_model_has_not_are_refused(pair: Model) -> None:
         repooled(pair, [row("rows/3unet-uncertainty")])
 
 
-def test_a_rule_that_learns_is_refused(pair: Model) -> None:
-    with pytest.raises(InputError, match="learned-temperature pooling learns from training, and there is none here; leave the row out"):
-        repooled(pair, [row("beyond/learned-temperature")])
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("beyond/learned-temperature", "the rule 'learned-temperature'"),
+        ("rows/1unet-1d3p-meta", "the policy 'meta'"),
+        ("rows/2unet-bagging", "the policy 'bagging'"),
+    ],
+)
+def test_a_row_that_lives_by_its_training_is_refused(pair: Model, name: str, what: str) -> None:
+    with pytest.raises(InputError, match=f"{name} lives by {what}, which works in training, and there is none here; leave the row out"):
+        repooled(pair, [row(name)])
 
 
-def test_those_are_scored_whom_the_card_names(pair: Model, discs) -> None:
-    assert held_out_of(pair, discs({"p0": 0, "p1": 1, "p3": 3})).patients == ("p1", "p3")
-    with pytest.raises(InputError, match="'pair' held out none of the patients of 'discs'; give another model, or --all"):
-        held_out_of(pair, discs({"p0": 0}))
-    with pytest.raises(InputError, match="'pair' was trained with nobody held out"):
-        held_out_of(model_of([UNET]), discs({"p0": 0}))
+def test_weights_that_are_searched_are_refused(pair: Model) -> None:
+    searched = msgspec.structs.replace(load_recipe("rows/2unet-fixed"), search=Search())
+    with pytest.raises(InputError, match="lives by its search of weights"):
+        repooled(pair, [Row("mine", searched)])
+
+
+def test_members_come_in_the_order_of_the_row() -> None:
+    deeplab = {"network": "deeplabv3plus", "options": {"channels": 8}}
+    turned = model_of([deeplab, UNET])
+    (entry,) = repooled(turned, [row("rows/1unet-1d3p-fixed")])
+    assert entry.members == (1, 0)
+    assert [member["network"] for member in entry.model.spec.members] == ["unet", "deeplabv3plus"]
+    assert entry.model.ensemble.members[1] is turned.ensemble.members[0]
+
+
+def test_those_are_scored_whom_the_members_have_not_seen(pair: Model, discs) -> None:
+    assert unseen_by(pair, discs({"p0": 0, "p1": 1, "p3": 3})).patients == ("p1", "p3")
+    with pytest.raises(InputError, match="'pair' was trained on every patient of 'discs'; give another model or other data, or --all"):
+        unseen_by(pair, discs({"p0": 0}))
+    with pytest.raises(InputError, match="'pair' does not say whom it was trained on"):
+        unseen_by(model_of([UNET]), discs({"p0": 0}))
+
+
+def test_a_folder_with_results_is_not_added_to(pair: Model, discs, tmp_path: Path) -> None:
+    entries = repooled(pair, [row("rows/2unet-fixed")])
+    (path,) = score_repooled(entries, discs({"p1": 1}), tmp_path, "x.safetensors")
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="holds results already"):
+        score_repooled(entries, discs({"p3": 3}), tmp_path, "x.safetensors")
+    assert path.read_bytes() == before
+
+
+def test_notices_are_kept_and_what_all_share_is_said_once(pair: Model, discs, tmp_path: Path) -> None:
+    rows = [row("rows/2unet-augmenting-as-published"), row("rows/2unet-uncertainty")]
+    score_repooled(repooled(pair, rows), discs({"p0": 0, "p1": 1}), tmp_path, "x.safetensors")
+    results = read_results(tmp_path)
+    assert {tuple(result.held_out_patients) for result in results} == {("p1",)}
+    notes = build_table(results).notes
+    assert "all rows: members of x.safetensors, pooled anew and not trained for it, 1 of the 2 patients were trained on" in notes
+    assert any(note.startswith("rows/2unet-augmenting-as-published: augmenting as the paper's published code does it") for note in notes)
+    families = {result.row.rpartition("/")[2]: family_of(result) for result in results}
+    assert families == {"2unet-augmenting-as-published": "augmenting", "2unet-uncertainty": "uncertainty"}
 
 
 def test_results_are_those_of_a_benchmark_and_say_what_they_are(pair: Model, discs, tmp_path: Path) -> None:

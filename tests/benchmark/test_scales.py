@@ -10,7 +10,7 @@ from shortaxis.benchmark.comparable import SETTING
 from shortaxis.benchmark.rows import Row, rows_named
 from shortaxis.benchmark.scales import scale_named, scale_names
 from shortaxis.errors import InputError
-from shortaxis.training.recipe import load_recipe, recipe_to_dict
+from shortaxis.training.recipe import load_recipe, recipe_from_dict, recipe_names, recipe_to_dict
 from shortaxis.training.run import spec_of
 
 ROWS = rows_named(["all"])
@@ -53,6 +53,17 @@ def test_a_network_that_the_scale_does_not_know_stays_as_it_is() -> None:
 def test_weights_that_are_not_averaged_as_they_move_are_not_then() -> None:
     row = Row("beyond/weight-averaging", load_recipe("beyond/weight-averaging"))
     assert scale_named("small").of_row(row).recipe.averaging == row.recipe.averaging
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_any_recipe_can_be_brought_to_a_scale(name: str) -> None:
+    recipe = scale_named("small").of_row(Row(name, load_recipe(name))).recipe
+    assert recipe_from_dict(recipe_to_dict(recipe)) == recipe
+    assert (recipe.batch.frames, recipe.batch.slices) == ((5, 24) if name == "beyond/end-stacks" else (3, 24))
+    assert recipe.augmentation.crop is None  # those of the package are larger than the grid
+    tight = load_recipe("release-cpu")
+    tight = msgspec.structs.replace(tight, augmentation=msgspec.structs.replace(tight.augmentation, crop=64))
+    assert scale_named("small").of_row(Row("tight", tight)).recipe.augmentation.crop == 64
 
 
 def test_unknown_scale_is_refused() -> None:

@@ -141,11 +141,11 @@ def test_members_of_a_trained_job_are_pooled_anew(bench, run, tmp_path):
         "/pooled/rows/2unet-uncertainty/members-1-2/result.json",
     ]
     held_out = json.loads((tmp_path / "pooled/rows/unet/members-1/result.json").read_text())["held_out"]["patients"]
-    everybody = run("benchmark", "pooling", *options, "--rows", "rows/unet", "--all")
+    everybody = run("benchmark", "pooling", *options[:-1], str(tmp_path / "everybody"), "--rows", "rows/unet", "--all")
     assert "2 results; shortaxis benchmark table" in " ".join(everybody.stderr.split())
-    result = json.loads((tmp_path / "pooled/rows/unet/members-1/result.json").read_text())
+    result = json.loads((tmp_path / "everybody/rows/unet/members-1/result.json").read_text())
     assert len(held_out) < len(result["held_out"]["patients"]) == 4
-    assert "may have been trained on some of these patients" in result["notice"]
+    assert "3 of the 4 patients were trained on" in result["notice"]
 
 
 @pytest.mark.parametrize(

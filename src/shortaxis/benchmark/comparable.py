@@ -54,12 +54,14 @@ def notes_on(rows: Mapping[str, Sequence[Result]], baseline: str) -> list[str]:
 
 
 def _notices(rows: Mapping[str, Sequence[Result]]) -> Iterator[str]:
-    """What the results say of themselves; once for all rows where all say the same."""
-    told = {row: sorted({result.notice or "" for result in results} - {""}) for row, results in rows.items()}
-    if len(rows) > 1 and len({tuple(notices) for notices in told.values()}) == 1:
-        yield from (f"all rows: {notice}" for notice in next(iter(told.values())))
-    else:
-        yield from (f"{row}: {notice}" for row, notices in told.items() for notice in notices)
+    """What the results say of themselves; what all say at the end of theirs is said once."""
+    told = {row: sorted({result.notice or "" for result in results}) for row, results in rows.items()}
+    every = [notice for notices in told.values() for notice in notices]
+    common = min(every, key=len)
+    if len(rows) > 1 and common and all(notice.endswith(common) for notice in every):
+        yield f"all rows: {common}"
+        told = {row: [notice.removesuffix(common).removesuffix("; ") for notice in notices] for row, notices in told.items()}
+    yield from (f"{row}: {notice}" for row, notices in told.items() for notice in notices if notice)
 
 
 def _differing(result: Result, baseline: Result) -> list[str]:

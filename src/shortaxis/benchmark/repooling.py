@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import combinations
+from itertools import combinations, product
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from shortaxis.benchmark.rows import Row
     from shortaxis.datasets.dataset import Dataset
+    from shortaxis.ensemble.rules import PoolingRule
     from shortaxis.training.recipe import Recipe
 
 POOLINGS: Final = (
@@ -77,11 +78,14 @@ def repooled(model: Model, rows: Sequence[Row]) -> list[Repooled]:
 
     Args:
         model: The trained model.
-        rows: What they train and how is passed over; their members, pooling and views count.
+        rows: Their members, in order, their pooling and their views count; how they train is passed over.
 
     Raises:
-        InputError: A row has members that the model has not, or a rule that learns.
+        InputError: A row has members that the model has not, or lives by its training: a rule that learns, weights that are searched,
+            members that are trained apart.
     """
+    for row in rows:
+        _refuse_what_needs_training(row)
     return [
         Repooled(row, members, choice, _with(model, row.recipe, members))
         for row in rows
@@ -109,8 +113,11 @@ def score_repooled(
         The files, in the order of `models`.
 
     Raises:
-        InputError: The data set is empty, or a file cannot be written.
+        InputError: The data set is empty, `out` holds results already, or a file cannot be written.
     """
+    if out.is_dir() and any(out.rglob(RESULT)):
+        msg = f"{out}: holds results already, with which these would be taken together; choose another --out, or remove the folder"
+        raise InputError(msg)
     paths = []
     for done, entry in enumerate(models):
 
@@ -123,40 +130,58 @@ def score_repooled(
     return paths
 
 
-def held_out_of(model: Model, dataset: Dataset) -> Dataset:
-    """The part of a data set that was held out of the model's training, by the card of the model.
+def unseen_by(model: Model, dataset: Dataset) -> Dataset:
+    """The patients of a data set that the members were not trained on, by the names on the model's card.
 
     Raises:
-        InputError: The card names nobody, or nobody in this data set.
+        InputError: The card names nobody, or there is no such patient.
     """
-    named = set(model.spec.card.get("held_out_patients") or ())
-    found = [patient for patient in dataset.patients if patient in named]
-    if not found:
-        who = "was trained with nobody held out" if not named else f"held out none of the patients of '{dataset.name}'"
-        msg = f"the model '{model.spec.name}' {who}; give another model, or --all to score patients that it may have been trained on"
+    trained = set(model.spec.card.get("train_patients") or ())
+    unseen = [patient for patient in dataset.patients if patient not in trained]
+    if not trained or not unseen:
+        whom = f"was trained on every patient of '{dataset.name}'" if trained else "does not say whom it was trained on"
+        msg = f"the model '{model.spec.name}' {whom}; give another model or other data, or --all to score all patients"
         raise InputError(msg)
-    return dataset.select(found)
+    return dataset.select(unseen)
+
+
+def _refuse_what_needs_training(row: Row) -> None:
+    recipe = row.recipe
+    what = None
+    if recipe.policy["kind"] != "joint":
+        what = f"the policy '{recipe.policy['kind']}'"
+    elif recipe.search is not None:
+        what = "its search of weights"
+    elif isinstance(_pooling(recipe), torch.nn.Module):
+        what = f"the rule '{recipe.pooling['rule']}'"
+    if what is not None:
+        msg = f"{row.name} lives by {what}, which works in training, and there is none here; leave the row out"
+        raise InputError(msg)
 
 
 def _choices(model: Model, row: Row) -> list[tuple[int, ...]]:
-    wanted = sorted(group.network for group in row.recipe.members for _ in range(group.count))
+    """Members of the model for the row, in the row's order; every choice of them once."""
+    wanted = [group.network for group in row.recipe.members for _ in range(group.count)]
     networks = [member["network"] for member in model.spec.members]
-    found = [
-        members for members in combinations(range(len(networks)), len(wanted)) if sorted(networks[member] for member in members) == wanted
-    ]
+    kinds = sorted(set(wanted))
+    of_kind = [combinations([index for index, network in enumerate(networks) if network == kind], wanted.count(kind)) for kind in kinds]
+    found = []
+    for chosen in product(*of_kind):
+        left = {kind: list(members) for kind, members in zip(kinds, chosen, strict=True)}
+        found.append(tuple(left[kind].pop(0) for kind in wanted))
     if not found:
         msg = f"{row.name} pools {' and '.join(wanted)}, which the model '{model.spec.name}' of {' and '.join(networks)} does not have"
         raise InputError(msg)
     return found
 
 
+def _pooling(recipe: Recipe) -> PoolingRule:
+    options = {key: value for key, value in recipe.pooling.items() if key != "rule"}
+    return build_pooling(str(recipe.pooling["rule"]), **options)
+
+
 def _with(model: Model, recipe: Recipe, members: tuple[int, ...]) -> Model:
-    rule, options = str(recipe.pooling["rule"]), {key: value for key, value in recipe.pooling.items() if key != "rule"}
-    pooling = build_pooling(rule, **options)
-    if isinstance(pooling, torch.nn.Module):
-        msg = f"{recipe.name}: {rule} pooling learns from training, and there is none here; leave the row out"
-        raise InputError(msg)
-    ensemble = StreamingEnsemble([model.ensemble.members[member] for member in members], pooling)
+    ensemble = StreamingEnsemble([model.ensemble.members[member] for member in members], _pooling(recipe))
     spec = replace(
         model.spec,
         members=[model.spec.members[member] for member in members],
@@ -164,6 +189,15 @@ def _with(model: Model, recipe: Recipe, members: tuple[int, ...]) -> Model:
         augmenting=recipe.augmenting,
     )
     return Model(ensemble, spec, model.device)
+
+
+def _notice(entry: Repooled, dataset: Dataset, source: str) -> str:
+    """What a reader must be told: of the model, of the views, and of what this is; the last is the same for all rows."""
+    card = entry.model.spec.card
+    seen = len(set(dataset.patients) & set(card.get("train_patients") or ()))
+    trained = f", {seen} of the {len(dataset.patients)} patients were trained on" if seen else ""
+    own = f"members of {source}, pooled anew and not trained for it{trained}"
+    return "; ".join(part for part in (card.get("notice"), entry.model.augmenting.notice, own) if part)
 
 
 def _described(entry: Repooled, dataset: Dataset, source: str) -> Result:
@@ -180,7 +214,7 @@ def _described(entry: Repooled, dataset: Dataset, source: str) -> Result:
         seed=entry.choice,
         budget="none",
         train_patients=list(card.get("train_patients") or ()),
-        held_out_patients=list(dataset.patients),
+        held_out_patients=[patient for patient in dataset.patients if patient not in (card.get("train_patients") or ())],
         fold=None,
         folds=None,
         training_data=str(card.get("data", "")),
@@ -201,5 +235,5 @@ def _described(entry: Repooled, dataset: Dataset, source: str) -> Result:
         commit=commit,
         modified=modified,
         date=datetime.now(UTC).date().isoformat(),
-        notice=f"members of {source}, pooled anew and not trained for it",
+        notice=_notice(entry, dataset, source),
     )

@@ -1,4 +1,4 @@
-"""`shortaxis benchmark run` and `shortaxis benchmark table`."""
+"""`shortaxis benchmark run`, `shortaxis benchmark pooling` and `shortaxis benchmark table`."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def run(
 @benchmark.command()
 def pooling(
     data: Annotated[str, typer.Option(metavar="KIND:PATH", help="What to score, such as acdc:acdc/training or packed:acdc.zip.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the results, one a row; those of an earlier call are replaced.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="New folder of the results, one for each row and choice of members.")],
     model: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Model whose members are pooled anew; by default the released one."),
@@ -107,7 +107,7 @@ def pooling(
         str | None, typer.Option(help="Recipes whose pooling and views to try, with commas; by default those for two UNets.")
     ] = None,
     everybody: Annotated[
-        bool, typer.Option("--all", help="Score all patients of the data, and not only those held out of the model's training.")
+        bool, typer.Option("--all", help="Score all patients of the data, also those that the model was trained on.")
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print the paths of the results as JSON to stdout.")] = False,
@@ -120,7 +120,7 @@ def pooling(
 
     shortaxis benchmark pooling --model run/model.safetensors --data acdc:acdc/training --out pooled
     """
-    from shortaxis.benchmark.repooling import POOLINGS, held_out_of, repooled, score_repooled
+    from shortaxis.benchmark.repooling import POOLINGS, repooled, score_repooled, unseen_by
     from shortaxis.benchmark.rows import rows_named
     from shortaxis.datasets import open_dataset
     from shortaxis.inference.device import choose_device
@@ -131,9 +131,7 @@ def pooling(
         models = repooled(loaded, rows_named(POOLINGS if rows is None else rows.split(",")))
         dataset = open_dataset(data)
         source = "the released model" if model is None else model.name
-        if everybody:
-            source += ", which may have been trained on some of these patients"
-        paths = score_repooled(models, dataset if everybody else held_out_of(loaded, dataset), out, source, report)
+        paths = score_repooled(models, dataset if everybody else unseen_by(loaded, dataset), out, source, report)
     if json:
         print_json([str(path) for path in paths])
     else:

@@ -99,7 +99,8 @@ def calibrate_file(path: Path, dataset: Dataset, device: str = "auto", *, siblin
             patients, or this model trained further on them.
 
     Raises:
-        InputError: The model was trained on all of the patients, the sibling is of another architecture or recipe, or as `calibrate`.
+        InputError: The model was trained on all of the patients, the sibling is of another architecture, or neither of this recipe nor
+            trained on from here, or as `calibrate`.
     """
     if sibling is not None:
         _refuse_strangers(path, sibling)
@@ -117,7 +118,7 @@ def calibrate_file(path: Path, dataset: Dataset, device: str = "auto", *, siblin
 def _refuse_strangers(model: Path, path: Path) -> None:
     """Refuse to hand a calibration to a model that was neither made in the same way nor trained further from there."""
     mine, other = read_spec(model), read_spec(path)
-    for name in ("members", "pooling", "grid"):
+    for name in ("members", "pooling", "grid", "augmenting"):
         if getattr(mine, name) != getattr(other, name):
             msg = f"{path}: differs in its {name}, so a calibration cannot be handed to it; give a model of the same recipe"
             raise InputError(msg)

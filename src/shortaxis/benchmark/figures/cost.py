@@ -31,7 +31,7 @@ def family_of(result: Result) -> str:
         return "augmenting"
     if result.members == 1:
         return "single"
-    if result.policy != "joint":
+    if result.policy not in {"joint", "repooled"}:
         return "apart"
     rule = result.recipe.get("pooling", {}).get("rule")
     return rule if rule in {"fixed", "uncertainty"} else "other"

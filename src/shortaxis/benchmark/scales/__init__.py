@@ -12,11 +12,11 @@ import msgspec
 
 from shortaxis.benchmark.rows import Row, with_steps
 from shortaxis.errors import InputError
+from shortaxis.preprocessing import build_grid
+from shortaxis.training.recipe import Count, Positive  # noqa: TC001 - msgspec reads the annotations
 
 if TYPE_CHECKING:
     from shortaxis.training.recipe import Averaging, Batch, Members, Recipe
-
-Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class Scale(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -24,20 +24,22 @@ class Scale(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     Attributes:
         title: One line for people.
-        grid: In place of the recipe's.
+        grid: In place of the recipe's; training on crops that are larger sees the whole of it.
         networks: By registered name, options that go over those of the recipe; a network that is not named stays as it is.
         steps: Optimizer steps of the schedule.
         rate: Factor of the learning rate.
-        batch: Factor of the frames and slices of a batch; frames are rounded up.
+        frames: At most so many frames a batch, and more where stacks of end slices, which are short, are among them.
+        slices: Slots of a batch.
         decay: Of the moving average of the weights, where the recipe has one.
     """
 
     title: str
     grid: dict[str, Any]
     networks: dict[str, dict[str, Any]]
-    steps: Annotated[int, msgspec.Meta(ge=1)]
+    steps: Count
     rate: Positive
-    batch: Positive
+    frames: Count
+    slices: Count
     decay: Annotated[float, msgspec.Meta(ge=0, lt=1)]
 
     def of_row(self, row: Row) -> Row:
@@ -51,10 +53,12 @@ class Scale(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return Row(row.name, self._of_recipe(row.recipe))
 
     def _of_recipe(self, recipe: Recipe) -> Recipe:
-        replace = msgspec.structs.replace
+        replace, crop = msgspec.structs.replace, recipe.augmentation.crop
+        whole = crop is not None and crop > build_grid(**self.grid).size
         return replace(
             with_steps(recipe, self.steps),
             grid=self.grid,
+            augmentation=replace(recipe.augmentation, crop=None) if whole else recipe.augmentation,
             members=[self._of_members(group) for group in recipe.members],
             batch=self._of_batch(recipe.batch),
             optimizer=replace(recipe.optimizer, learning_rate=recipe.optimizer.learning_rate * self.rate),
@@ -65,7 +69,7 @@ class Scale(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return msgspec.structs.replace(group, options=group.options | self.networks.get(group.network, {}))
 
     def _of_batch(self, batch: Batch) -> Batch:
-        return msgspec.structs.replace(batch, frames=math.ceil(batch.frames * self.batch), slices=round(batch.slices * self.batch))
+        return msgspec.structs.replace(batch, frames=math.ceil(self.frames * (1 + batch.end_stacks)), slices=self.slices)
 
     def _of_averaging(self, averaging: Averaging) -> Averaging:
         return msgspec.structs.replace(averaging, decay=self.decay) if averaging.decay else averaging
