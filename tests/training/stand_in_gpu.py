@@ -124,7 +124,7 @@ def refusals() -> dict[str, str]:
     said = {}
     with stand_in_gpu():
         values = torch.empty(3, device=CUDA)
-        for what, attempt in {"mix": lambda: values + torch.empty(3), "read": lambda: float(values.sum())}.items():
+        for what, attempt in {"mix": lambda: values + torch.empty(3), "read": lambda: values.sum().item()}.items():
             try:
                 attempt()
             except Exception as error:  # any kind will do

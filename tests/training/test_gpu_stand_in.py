@@ -39,5 +39,5 @@ def test_a_step_mixes_no_devices_and_reads_nothing_back(name: str, told: list[di
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="the real thing is there")
 def test_the_stand_in_refuses_what_it_is_there_for(told: list[dict[str, str]]) -> None:
-    assert set(told[0]) == {"mix", "read"}
     assert "devices" in told[0]["mix"]
+    assert told[0]["read"].startswith("DataDependentOutputException")
