@@ -37,7 +37,7 @@ def describe(job: Job, experiment: Experiment, recipe: Recipe, model: Model, end
         ended: How the sitting ended.
         run: Folder of the training.
     """
-    split, (commit, modified), (parameters, flops) = job.split, provenance(), model_cost(model)
+    split = job.split
     facts = json.loads((run / "run.json").read_text(encoding="utf-8"))
     seconds, slices = spent(run)
     return Result(
@@ -61,18 +61,26 @@ def describe(job: Job, experiment: Experiment, recipe: Recipe, model: Model, end
         updates_besides=facts["updates"]["besides"],
         slices=slices,
         train_seconds=round(seconds, 1),
-        parameters=parameters,
-        flops=flops,
-        edge=model.grid.size,
-        hardware=device_in_words(model.device),
-        torch=str(torch.__version__),
-        shortaxis=shortaxis.__version__,
-        commit=commit,
-        modified=modified,
-        date=datetime.now(UTC).date().isoformat(),
+        **of_scoring(model),
         scale=experiment.scale,
         notice=facts.get("notice"),
     )
+
+
+def of_scoring(model: Model) -> dict[str, Any]:
+    """Fields of a result that say what a model costs, and which code scores it where and when."""
+    (commit, modified), (parameters, flops) = provenance(), model_cost(model)
+    return {
+        "parameters": parameters,
+        "flops": flops,
+        "edge": model.grid.size,
+        "hardware": device_in_words(model.device),
+        "torch": str(torch.__version__),
+        "shortaxis": shortaxis.__version__,
+        "commit": commit,
+        "modified": modified,
+        "date": datetime.now(UTC).date().isoformat(),
+    }
 
 
 def who_was_trained_on(facts: dict[str, Any], recipe: Recipe, training: Dataset) -> list[str]:

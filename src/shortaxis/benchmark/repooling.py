@@ -7,21 +7,18 @@ only `shortaxis benchmark run` shows.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from itertools import combinations, product
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import torch
 
-import shortaxis
-from shortaxis.benchmark.provenance import provenance
+from shortaxis.benchmark.describing import of_scoring
 from shortaxis.benchmark.result import RESULT, SCHEMA_VERSION, Result, write_result
-from shortaxis.benchmark.scoring import model_cost, score_model
+from shortaxis.benchmark.scoring import score_model
 from shortaxis.ensemble import StreamingEnsemble
 from shortaxis.ensemble.rules import build_pooling
 from shortaxis.errors import InputError
-from shortaxis.inference.device import device_in_words
 from shortaxis.inference.predictor import Model
 
 if TYPE_CHECKING:
@@ -202,7 +199,6 @@ def _notice(entry: Repooled, dataset: Dataset, source: str) -> str:
 
 def _described(entry: Repooled, dataset: Dataset, source: str) -> Result:
     model, card = entry.model, entry.model.spec.card
-    (commit, modified), (parameters, flops) = provenance(), model_cost(model)
     steps, members = int(card.get("steps", 0)), len(entry.members)
     parts: dict[str, Any] = {"members": model.spec.members, "pooling": model.spec.pooling, "augmenting": model.spec.augmenting}
     return Result(
@@ -226,14 +222,6 @@ def _described(entry: Repooled, dataset: Dataset, source: str) -> Result:
         updates_besides=0,
         slices=0,
         train_seconds=float(card.get("training_seconds", 0.0)),
-        parameters=parameters,
-        flops=flops,
-        edge=model.grid.size,
-        hardware=device_in_words(model.device),
-        torch=str(torch.__version__),
-        shortaxis=shortaxis.__version__,
-        commit=commit,
-        modified=modified,
-        date=datetime.now(UTC).date().isoformat(),
+        **of_scoring(model),
         notice=_notice(entry, dataset, source),
     )
