@@ -225,3 +225,21 @@ def test_each_phase_may_be_taken_by_itself(run, cine, tmp_path, monkeypatch):
     for options in ((), ("--no-temporal",)):
         assert run("segment", cine, "--no-report", *options, "--out", tmp_path / "out").exit_code == 0
     assert asked == [True, False]
+
+
+def test_views_are_pooled_told_and_kept_apart_from_a_run_without_them(run, frame, tmp_path):
+    for folder, options in (("one", ()), ("three", ("--views", 3))):
+        assert run("segment", frame, "--save-probabilities", *options, "--out", tmp_path / folder).exit_code == 0
+    plain, mean = (np.asarray(nib.load(tmp_path / folder / "frame.probabilities.nii.gz").dataobj) for folder in ("one", "three"))
+    assert plain.shape == mean.shape
+    assert np.abs(plain - mean).max() > 1e-5
+    assert json.loads((tmp_path / "three" / "frame.report.json").read_text())["provenance"]["options"] == {
+        "probabilities": True,
+        "views": 3,
+    }
+    resumed = run("segment", frame, "--save-probabilities", "--resume", "--out", tmp_path / "three")
+    assert resumed.exit_code == 2
+    assert "other options" in resumed.stderr
+    many = run("segment", frame, "--views", 12, "--out", tmp_path / "many")
+    assert (many.exit_code, (tmp_path / "many").exists()) == (2, False)
+    assert "--views 12: give 1 to 9 views" in " ".join(many.stderr.split())

@@ -8,7 +8,7 @@ from safetensors import safe_open
 from torch import nn
 
 from shortaxis.ensemble import StreamingEnsemble, Uncertainty
-from shortaxis.ensemble.augmenting import Augmenting, build_augmenting
+from shortaxis.ensemble.augmenting import MOST_TURNED_VIEWS, Augmenting, build_augmenting, turned_views
 from shortaxis.ensemble.description import describe_model
 from shortaxis.ensemble.model_file import ModelSpec, read_model, read_spec, save_model
 from shortaxis.ensemble.transforms import AsPublished, Flip, Gamma, QuarterTurn, Rotation
@@ -147,3 +147,15 @@ def test_a_model_file_with_unfit_views_is_refused_by_its_name(tmp_path) -> None:
     save_model(path, *model_with({"transforms": [{"kind": "warp"}]}))
     with pytest.raises(InputError, match=r"model\.safetensors: no test-time transform is called 'warp'"):
         read_model(path)
+
+
+def test_turned_views_stay_close_to_the_frame_as_it_is() -> None:
+    assert turned_views(1) == Augmenting()
+    assert turned_views(5) == Augmenting((Rotation(10.0), Rotation(-10.0), Rotation(20.0), Rotation(-20.0)))
+    assert max(turn.degrees for turn in turned_views(MOST_TURNED_VIEWS).transforms) == 40.0
+
+
+@pytest.mark.parametrize("number", [0, MOST_TURNED_VIEWS + 1])
+def test_a_number_of_views_that_nobody_trained_for_is_refused(number) -> None:
+    with pytest.raises(InputError, match=f"--views {number}: give 1 to 9"):
+        turned_views(number)

@@ -9,6 +9,7 @@ import torch
 
 from shortaxis.datasets.dataset import Dataset, FrameRef
 from shortaxis.ensemble import Entropy, Fixed, LearnedTemperature, MutualInformation, Uncertainty
+from shortaxis.ensemble.augmenting import turned_views
 from shortaxis.ensemble.model_file import read_model
 from shortaxis.inference import Model
 from shortaxis.losses import diversity_named, loss_named
@@ -41,6 +42,7 @@ RECIPES = {
     "depth-unet": (PLAIN, {"members"}),
     "weight-averaging": (PLAIN, {"schedule", "averaging"}),
     "soup": (PLAIN, {"policy"}),
+    "five-views": (PLAIN, {"augmenting"}),
 }
 
 
@@ -112,3 +114,7 @@ def test_recipe_trains_saves_loads_and_segments(name: str, phantoms: Dataset, tm
     maps = (len(frame.image),) if ensemble.per_slice else ()
     assert found.omega.shape == (len(ensemble.members), *maps, *frame.image.shape[1:])
     torch.testing.assert_close(torch.from_numpy(found.omega).sum(dim=0), torch.ones(found.omega.shape[1:]), atol=1e-4, rtol=1e-4)
+
+
+def test_five_views_are_those_that_segment_asks() -> None:
+    assert spec_of(load_recipe("beyond/five-views")).build_augmenting() == turned_views(5)

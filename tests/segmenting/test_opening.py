@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from shortaxis.ensemble.model_file import file_sha256, read_model, save_model
+from shortaxis.errors import InputError
 from shortaxis.segmenting.opening import open_model
 
 
@@ -16,3 +19,14 @@ def test_what_a_reader_must_know_of_the_model_goes_with_every_result(tiny_model,
     path = tmp_path / "mistaken.safetensors"
     save_model(path, ensemble, replace(spec, augmenting={"transforms": [{"kind": "as-published"}]}))
     assert "with its mistake" in open_model(path, "cpu").provenance["notice"]
+
+
+def test_a_model_is_asked_in_as_many_views_as_wished_unless_it_brings_its_own(tiny_model, tmp_path) -> None:
+    assert open_model(tiny_model, "cpu").model.augmenting.transforms == ()
+    assert len(open_model(tiny_model, "cpu", views=3).model.augmenting.transforms) == 2
+    ensemble, spec = read_model(tiny_model)
+    path = tmp_path / "two.safetensors"
+    save_model(path, ensemble, replace(spec, augmenting={"transforms": [{"kind": "flip"}]}))
+    assert len(open_model(path, "cpu").model.augmenting.transforms) == 1
+    with pytest.raises(InputError, match=r"two\.safetensors: the model brings 2 views of its own; leave --views out"):
+        open_model(path, "cpu", views=3)

@@ -14,8 +14,8 @@ DICOM = PlannedStudy("b", Path("b"), (PlannedImage(Path("b"), Path("b.nii.gz"), 
 
 def test_only_what_differs_from_the_defaults_is_told_in_plain_types():
     assert Wishes().beyond_defaults() == {}
-    wished = Wishes(scheme=MNMS, clean=False, end_systole=9, dicom_seg="all").beyond_defaults()
-    assert wished == {"scheme": "mnms", "clean": False, "end_systole": 9, "dicom_seg": "all"}
+    wished = Wishes(scheme=MNMS, clean=False, end_systole=9, dicom_seg="all", views=5).beyond_defaults()
+    assert wished == {"scheme": "mnms", "clean": False, "end_systole": 9, "dicom_seg": "all", "views": 5}
 
 
 def test_a_dicom_seg_of_other_phases_is_refused():

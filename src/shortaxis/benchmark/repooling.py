@@ -42,6 +42,7 @@ POOLINGS: Final = (
     "beyond/neighbourhood",
     "beyond/per-slice",
     "beyond/entropy",
+    "beyond/five-views",
 )
 """Rows that differ in how the members of two UNets are asked and pooled."""
 

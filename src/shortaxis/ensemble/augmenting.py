@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import torch
 
 from shortaxis.ensemble.streaming import EnsembleOutput
-from shortaxis.ensemble.transforms import build_transform
+from shortaxis.ensemble.transforms import Rotation, build_transform
 from shortaxis.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 MOST_VIEWS: Final = 16
 """More would make a model file of a few bytes that takes hours to run."""
+
+MOST_TURNED_VIEWS: Final = 9
+"""To 40 degrees either way: recipes here train with turns of up to 60."""
+
+STEP_DEG: Final = 10.0
 
 Order = Literal["members-first", "views-first"]
 
@@ -102,6 +107,25 @@ def build_augmenting(table: dict[str, Any]) -> Augmenting:
         msg = f"augmenting: 'transforms' must be a list of tables that each have a 'kind', not {transforms!r}"
         raise InputError(msg)
     return Augmenting(tuple(build_transform(**entry) for entry in transforms), table.get("order", "members-first"))
+
+
+def turned_views(number: int) -> Augmenting:
+    """The frame as it is, and turned by 10, −10, 20, −20, … degrees: views that any recipe with turns in its augmentation trains for.
+
+    Args:
+        number: Views in all; 1 is plain segmentation.
+
+    Raises:
+        InputError: There are none, or more than `MOST_TURNED_VIEWS`.
+
+    Examples:
+        >>> [transform.degrees for transform in turned_views(4).transforms]
+        [10.0, -10.0, 20.0]
+    """
+    if not 1 <= number <= MOST_TURNED_VIEWS:
+        msg = f"--views {number}: give 1 to {MOST_TURNED_VIEWS} views"
+        raise InputError(msg)
+    return Augmenting(tuple(Rotation((1 if place % 2 else -1) * ((place + 1) // 2) * STEP_DEG) for place in range(1, number)))
 
 
 def _brought_back(output: EnsembleOutput, transform: Transform) -> EnsembleOutput:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import torch
 
+from shortaxis.ensemble.augmenting import turned_views
 from shortaxis.ensemble.model_file import ModelSpec, read_model
 from shortaxis.errors import InputError
 from shortaxis.inference.cleaning import keep_largest
@@ -177,15 +178,17 @@ class Model:
             return self.augmenting(self.ensemble, batch)
 
 
-def load_model(path: Path | str | None = None, device: str | torch.device = "cpu") -> Model:
+def load_model(path: Path | str | None = None, device: str | torch.device = "cpu", *, views: int = 1) -> Model:
     """Load a model.
 
     Args:
         path: A `.safetensors` file that training wrote; None is the released model that lies in the package.
         device: Where the networks run, such as `cpu` or `cuda`.
+        views: Ask about each frame in so many views, turned a little, and take the mean; see `turned_views`. It takes as many times the
+            arithmetic.
 
     Raises:
-        InputError: The file is missing, damaged, or of another architecture.
+        InputError: The file is missing, damaged, or of another architecture, or brings views of its own where `views` asks for others.
 
     Examples:
         >>> model = load_model()
@@ -193,7 +196,13 @@ def load_model(path: Path | str | None = None, device: str | torch.device = "cpu
         2
     """
     ensemble, spec = read_model(released_model_path() if path is None else path)
-    return Model(ensemble, spec, device)
+    model = Model(ensemble, spec, device)
+    if views != 1:
+        if model.augmenting.transforms:
+            msg = f"{path}: the model brings {len(model.augmenting.transforms) + 1} views of its own; leave --views out"
+            raise InputError(msg)
+        model.augmenting = turned_views(views)
+    return model
 
 
 def released_model_path() -> Path:

@@ -28,19 +28,20 @@ class OpenModel(NamedTuple):
     calibration_sha256: str | None = None
 
 
-def open_model(path: Path | str | None = None, device: str = "auto", threads: int | None = None) -> OpenModel:
+def open_model(path: Path | str | None = None, device: str = "auto", threads: int | None = None, *, views: int = 1) -> OpenModel:
     """Load a model, and say which it is.
 
     Args:
         path: A model file; None is the released model.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         threads: CPU threads; None leaves it to torch (`OMP_NUM_THREADS`, or all cores).
+        views: See `load_model`.
 
     Returns:
         The model, with the calibration that lies beside it.
 
     Raises:
-        InputError: The file, its calibration or the device is unfit.
+        InputError: The file, its calibration, the device or the number of views is unfit.
     """
     import torch  # noqa: PLC0415
 
@@ -52,7 +53,7 @@ def open_model(path: Path | str | None = None, device: str = "auto", threads: in
     if threads is not None:
         torch.set_num_threads(threads)
     path = released_model_path() if path is None else Path(path)
-    model = load_model(path, choose_device(device))
+    model = load_model(path, choose_device(device), views=views)
     provenance = {"name": model.spec.name, "sha256": file_sha256(path)}
     if model.augmenting.notice is not None:
         provenance["notice"] = model.augmenting.notice

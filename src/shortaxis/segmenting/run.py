@@ -113,7 +113,7 @@ def segment_inputs(
     refuse_collisions(studies, out)
     if all(study.problem is not None for study in studies):
         return Outcome(failures=[Failure(str(study.problem)) for study in studies])
-    task = Task(open_model(model, device, threads), wishes, command)
+    task = Task(open_model(model, device, threads, views=wishes.views), wishes, command)
     total = sum(len(study.images) for study in studies)
     return segment_studies(
         studies, out, task, resume=resume, raise_errors=raise_errors, on_progress=lambda done, name: on_progress(done, total, name)

@@ -28,6 +28,7 @@ class Wishes:
         uncertainty: Write σ and ω̄.
         clean: Keep the largest connected part of each structure only.
         temporal: In a cine, decide anew what contradicts its neighbours in time.
+        views: Ask about each frame in so many views and take the mean; see `shortaxis.inference.load_model`.
         end_diastole: ED frame of plain files, counted from 1, or None where it is not known.
         end_systole: ES frame of plain files, counted from 1, or None.
         cine: Segment the cines of ACDC patients besides the frames.
@@ -42,6 +43,7 @@ class Wishes:
     uncertainty: bool = False
     clean: bool = True
     temporal: bool = True
+    views: int = 1
     end_diastole: int | None = None
     end_systole: int | None = None
     cine: bool = False
