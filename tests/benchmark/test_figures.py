@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,7 +19,7 @@ from shortaxis.benchmark.result import write_result
 from shortaxis.benchmark.sweep import WEIGHTS, _labels, is_swept, sweep_weights, sweep_within
 from shortaxis.benchmark.table import build_table
 from shortaxis.datasets.dataset import Dataset
-from shortaxis.ensemble.model_file import ModelSpec, save_model
+from shortaxis.ensemble.model_file import ModelSpec, read_model, save_model
 from shortaxis.errors import InputError
 from shortaxis.inference.predictor import Model, load_model
 from shortaxis.metrics.bootstrap import Resampling
@@ -174,7 +175,24 @@ class TestWeights:
                 figure_2(**wrong)
 
     def test_a_model_and_data_will_do(self, models, pack):
-        assert "2UNet" in text_of(figure_2(model=models / "2.safetensors", data=pack({"p1": 1}), device="cpu"))
+        text = text_of(figure_2(model=models / "2.safetensors", data=pack({"p1": 1}), everybody=True, device="cpu"))
+        assert "2UNet" in text
+        assert "[%], patients of discs.zip (n = 1)" in text
+
+    def test_patients_that_the_model_was_trained_on_are_left_out(self, models, pack, tmp_path):
+        ensemble, spec = read_model(models / "2.safetensors")
+        save_model(tmp_path / "taught.safetensors", ensemble, replace(spec, card={"train_patients": ["p1"]}))
+        text = text_of(figure_2(model=tmp_path / "taught.safetensors", data=pack({"p1": 1, "p2": 2, "p3": 3}), device="cpu"))
+        assert "unseen patients of discs.zip (n = 2)" in text
+        with pytest.raises(InputError, match="trained on every patient"):
+            figure_2(model=tmp_path / "taught.safetensors", data=pack({"p1": 1}), device="cpu")
+
+    def test_the_legend_lies_within_the_figure(self, sweep):
+        for sweeps in ({"a": [sweep]}, {"a": [sweep], "b": [sweep]}):
+            figure = draw_weights(sweeps)
+            figure.draw_without_rendering()
+            box = figure.legends[0].get_window_extent()
+            assert 0 <= box.x0 < box.x1 <= figure.bbox.width
 
 
 class TestCase:
@@ -256,6 +274,22 @@ class TestCost:
         text = text_of(figure_4(tmp_path))
         for word in ("unet", "2unet-fixed", "GFLOPs a slice", "protocol reference", "held-out patients", "M parameters"):
             assert word in text
+
+    def test_a_row_far_below_the_others_does_not_press_them_together(self, make_result):
+        results = [make_result(row, held_out={"a": shift}) for row, shift in (("rows/a", 0), ("rows/b", 1), ("rows/c", 8))]
+        table = build_table(results, ["paper"], resampling=Resampling(rounds=0))
+        figure = draw_cost(table, results)
+        scores = {line.row: line.figures["dsc_average"].value for line in table.parts[0].lines}
+        low, high = figure.axes[0].get_ylim()
+        assert scores["rows/c"] < scores["rows/b"] - 10 < low < scores["rows/b"] < scores["rows/a"] <= high <= 100
+        assert f"c: {scores['rows/c']:.1f}" in text_of(figure)
+
+    def test_the_size_of_a_marker_is_read_off_round_numbers(self, make_result):
+        sizes = {"rows/a": 275_000, "rows/b": 550_000}
+        results = [make_result(row, held_out={"a": 1}, parameters=size) for row, size in sizes.items()]
+        text = text_of(draw_cost(build_table(results, ["paper"], resampling=Resampling(rounds=0)), results))
+        assert "0.2 M parameters" in text
+        assert "0.5 M parameters" in text
 
     def test_a_table_without_a_dsc_is_refused(self, make_result):
         results = [make_result(held_out={"a": 0})]

@@ -18,7 +18,10 @@ def figures(
         Path | None,
         typer.Option(metavar="FILE", help="Figures 2 and 3: a model. Without --results, 3 takes the released one."),
     ] = None,
-    data: Annotated[str | None, typer.Option(metavar="KIND:PATH", help="Figure 2 with --model: patients to score.")] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="KIND:PATH", help="Figure 2 with --model: patients to score, without those it was trained on.")
+    ] = None,
+    everybody: Annotated[bool, typer.Option("--all", help="Figure 2 with --model: score patients that it was trained on, too.")] = False,
     case: Annotated[
         str | None, typer.Option(metavar="KIND:PATH/NAME", help="Figure 3: an annotated frame; by default one of the phantom.")
     ] = None,
@@ -52,6 +55,7 @@ def figures(
                 results=results,
                 model=model,
                 data=data,
+                everybody=everybody,
                 protocol=protocol,
                 device=device,
                 on_frame=lambda done, of: report(done, of, "sweeping weights"),

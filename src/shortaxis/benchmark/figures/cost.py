@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import floor, log10, sqrt
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
     from shortaxis.benchmark.result import Result
     from shortaxis.benchmark.table import BenchmarkTable, Line
 
-POINTS_PER_MILLION: Final = 55.0
-"""Area of a marker in square points for a million parameters."""
+LARGEST_MARKER: Final = 240.0
+"""Area of the marker of the row with the most parameters, in square points; those of the others are in proportion."""
+FAR_BELOW: Final = 10.0
+"""A row that lies so many points of DSC below the middle row is shown at the lower edge, with its value: on one scale with it the
+others could not be told apart."""
 _LINE_SHARE: Final = 0.052
 """Height of a label as a share of the height of the axes."""
 
@@ -56,48 +60,57 @@ def draw_cost(table: BenchmarkTable, results: Sequence[Result]) -> Figure:
     with styled():
         figure = new_figure(6.6, 4.2)
         axes = figure.subplots()
-        for line in lines:
-            _bubble(axes, table, line, FAMILIES[families[line.row]][1])
+        most = max(table.costs[line.row].parameters for line in lines)
         values = [line.figures["dsc_average"].value for line in lines]
+        least = min(value for value in values if not _is_far_below(value, values))
         flops = [table.costs[line.row].flops / 1e9 for line in lines]
-        room = max(max(values) - min(values), 0.5)
+        room = max(max(values) - least, 0.5)
+        low, high = max(least - 0.35 * room, 0.0), min(max(values) + 0.35 * room, 100.0)
+        for line in lines:
+            colour = FAMILIES[families[line.row]][1]
+            if _is_far_below(line.figures["dsc_average"].value, values):
+                axes.plot(table.costs[line.row].flops / 1e9, low, "v", color=colour, markeredgecolor=INK, clip_on=False, zorder=3)
+            else:
+                _bubble(axes, table, line, colour, most)
         axes.set(
             xlim=(0, 1.12 * max(flops)),
-            ylim=(min(values) - 0.35 * room, max(values) + 0.35 * room),
+            ylim=(low, high),
             xlabel=f"GFLOPs a slice (at each row's own grid, {_edges(table, lines)})",
             ylabel=f"Average DSC [%], {part.patients}\n(protocol {part.protocol})",
         )
         _label(axes, table, lines)
         figure.legend(handles=_families(families, lines), loc="outside lower center", ncols=6, columnspacing=1.2)
-        axes.legend(handles=_sizes(table, lines), loc="best", labelspacing=1.1, borderpad=0.8, frameon=True, edgecolor=GRID)
+        axes.legend(handles=_sizes(most), loc="best", labelspacing=1.4, borderpad=0.8, frameon=True, edgecolor=GRID)
     return figure
 
 
-def _bubble(axes: Axes, table: BenchmarkTable, line: Line, colour: str) -> None:
+def _bubble(axes: Axes, table: BenchmarkTable, line: Line, colour: str, most: int) -> None:
     cost, average = table.costs[line.row], line.figures["dsc_average"]
     x = cost.flops / 1e9
     if not np.isnan(average.sd):
         axes.errorbar(x, average.value, yerr=average.sd, color=INK, linewidth=0.8, capsize=2, zorder=2)
-    area = POINTS_PER_MILLION * cost.parameters / 1e6
-    axes.scatter(x, average.value, s=max(area, 8.0), color=colour, alpha=0.75, edgecolor=INK, linewidth=0.7, zorder=3)
+    axes.scatter(x, average.value, s=_area(cost.parameters, most), color=colour, alpha=0.75, edgecolor=INK, linewidth=0.7, zorder=3)
 
 
 def _label(axes: Axes, table: BenchmarkTable, lines: Sequence[Line]) -> None:
     """Write the rows' names in one column right of the axes, moved apart where they would overlap, with a thin line to each marker."""
     low, high = axes.get_ylim()
     step = min(_LINE_SHARE, 1 / len(lines)) * (high - low)
+    values = [line.figures["dsc_average"].value for line in lines]
     ordered = sorted(lines, key=lambda line: line.figures["dsc_average"].value)
-    heights = spread_apart([line.figures["dsc_average"].value for line in ordered], step)
+    shown = [max(line.figures["dsc_average"].value, low) for line in ordered]
+    heights = spread_apart(shown, step)
     shift = max(0.0, low + step / 2 - heights[0]) - max(0.0, heights[-1] - high + step / 2)
-    for line, height in zip(ordered, heights, strict=True):
+    for line, value, height in zip(ordered, shown, heights, strict=True):
+        average = line.figures["dsc_average"].value
         axes.annotate(
-            line.row.rpartition("/")[2],
-            (table.costs[line.row].flops / 1e9, line.figures["dsc_average"].value),
+            line.row.rpartition("/")[2] + (f": {average:.1f}" if _is_far_below(average, values) else ""),
+            (table.costs[line.row].flops / 1e9, value),
             xytext=(1.02, height + shift),
             textcoords=axes.get_yaxis_transform(),
             va="center",
             fontsize=7.5,
-            arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 0},
+            arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 0, "relpos": (0, 0.5)},
             zorder=1,
             annotation_clip=False,
         )
@@ -131,21 +144,30 @@ def _families(families: Mapping[str, str], lines: Sequence[Line]) -> list[Line2D
     ]
 
 
-def _sizes(table: BenchmarkTable, lines: Sequence[Line]) -> list[Line2D]:
-    """Markers of round numbers of parameters, as long as they are not larger than the largest row."""
-    largest = max(table.costs[line.row].parameters for line in lines) / 1e6
-    chosen = [size for size in (1, 2, 5, 10, 20) if size <= max(largest, 1)][-3:]
+def _is_far_below(value: float, values: Sequence[float]) -> bool:
+    return value < float(np.median(values)) - FAR_BELOW
+
+
+def _area(parameters: float, most: int) -> float:
+    return max(LARGEST_MARKER * parameters / most, 8.0)
+
+
+def _sizes(most: int) -> list[Line2D]:
+    """Markers of two round numbers of parameters, the larger not above the largest row."""
+    digits = floor(log10(most))
+    rounds = [lead * 10.0**power for power in (digits - 1, digits) for lead in (1, 2, 5)]
+    chosen = [size for size in rounds if size <= most][-2:]
     return [
         Line2D(
             [],
             [],
             marker="o",
             linestyle="none",
-            markersize=float(np.sqrt(POINTS_PER_MILLION * size)),
+            markersize=sqrt(_area(size, most)),
             markerfacecolor="none",
             markeredgecolor=INK,
             markeredgewidth=0.7,
-            label=f"{size} M parameters",
+            label=f"{size / 1e6:g} M parameters",
         )
         for size in chosen
     ]

@@ -9,6 +9,7 @@ from shortaxis.benchmark.figures.case_study import draw_case, member_names, read
 from shortaxis.benchmark.figures.cost import draw_cost
 from shortaxis.benchmark.figures.weights import draw_weights, sweeps_of
 from shortaxis.benchmark.jobs import RUN
+from shortaxis.benchmark.repooling import unseen_by
 from shortaxis.benchmark.result import RESULT, Result, read_result, read_results
 from shortaxis.benchmark.statistics import DRAWS
 from shortaxis.benchmark.sweep import sweep_weights
@@ -38,14 +39,24 @@ def figure_2(
     results: Path | None = None,
     model: Path | None = None,
     data: str | None = None,
+    everybody: bool = False,
     protocol: str = "reference",
     device: str = "auto",
     on_frame: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Figure:
-    """Fig. 2 from the sweeps in results, or from one model of two members and annotated patients that it was not trained on.
+    """Fig. 2 from the sweeps in results, or from one model of two members and annotated patients.
+
+    Args:
+        results: Folder of `shortaxis benchmark run --sweep`.
+        model: The model, instead.
+        data: Its patients; those that it was trained on are left out.
+        everybody: Leave nobody out.
+        protocol: `reference` or `paper`.
+        device: See `choose_device`.
+        on_frame: Called with the number of frames done and of all.
 
     Raises:
-        InputError: Neither or both are given, or they hold no sweep of this protocol.
+        InputError: Neither or both are given, they hold no sweep of this protocol, or the model was trained on all of the patients.
     """
     if (results is None) == (model is None) or (model is None) != (data is None):
         msg = "Fig. 2 needs either --results, or --model together with --data"
@@ -55,8 +66,12 @@ def figure_2(
     assert model is not None
     assert data is not None
     opened = load_model(model, choose_device(device))
-    sweep = sweep_weights(opened, open_dataset(data), on_frame)
-    return draw_weights({opened.spec.name: [sweep]}, protocol=protocol, patients=f"patients of {Path(data).name}")
+    dataset = open_dataset(data)
+    if not everybody:
+        dataset = unseen_by(opened, dataset)
+    sweep = sweep_weights(opened, dataset, on_frame)
+    patients = f"{'' if everybody else 'unseen '}patients of {Path(data).name} (n = {len(dataset.patients)})"
+    return draw_weights({opened.spec.name: [sweep]}, protocol=protocol, patients=patients)
 
 
 def figure_3(

@@ -60,7 +60,7 @@ def draw_weights(
         msg = f"the weights were not swept under the protocol '{protocol}'; choose one of {', '.join(known)}"
         raise InputError(msg)
     with styled():
-        figure = new_figure(3.3 * len(sweeps) + 0.4, 2.9)
+        figure = new_figure(3.3 * len(sweeps) + 0.4, 2.9 if len(sweeps) > 1 else 3.1)
         panels = figure.subplots(1, len(sweeps), squeeze=False, sharey=True)[0]
         for index, (axes, (row, trained)) in enumerate(zip(panels, sweeps.items(), strict=True)):
             _panel(axes, row, trained, protocol)
@@ -71,7 +71,7 @@ def draw_weights(
             for name, (label, _) in CURVES.items()
         ]
         best = Line2D([], [], color=INK, marker="o", markersize=8, markerfacecolor="none", linestyle="none", label="Best average")
-        figure.legend(handles=[*handles, best], loc="outside lower center", ncols=5)
+        figure.legend(handles=[*handles, best], loc="outside lower center", ncols=5 if len(sweeps) > 1 else 3)
     return figure
 
 
