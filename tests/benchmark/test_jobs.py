@@ -163,6 +163,17 @@ def test_a_budget_in_minutes_becomes_steps_once_and_stays(start, monkeypatch, tm
     assert json.loads((tmp_path / "out" / "unet" / "seed-0" / "job.json").read_text())["recipe"]["schedule"]["steps"] == 5
 
 
+def test_a_damaged_budget_is_named_with_its_remedy(start, monkeypatch, tmp_path):
+    monkeypatch.setattr("shortaxis.benchmark.budgets.training_speed", lambda *_a, **_k: SimpleNamespace(steps=10, seconds=6.0))
+    (tmp_path / "out" / "unet").mkdir(parents=True)
+    for damage in (b'{"asked": {}', b'{"asked": {}, "steps": "many"}'):
+        (tmp_path / "out" / "unet" / "budget.json").write_bytes(damage)
+        (outcome,) = run_jobs(start(budget="minutes=0.05"))
+        assert outcome.state == "failed"
+        assert "budget.json: not the budget that an earlier job measured, or damaged" in outcome.error
+        assert "Traceback" not in outcome.error
+
+
 def test_another_budget_in_minutes_is_measured_anew_and_folds_of_a_policy_are_paid_from_it(start, row_file, monkeypatch):
     monkeypatch.setattr("shortaxis.benchmark.budgets.training_speed", lambda *_a, **_k: SimpleNamespace(steps=10, seconds=6.0))
     meta = '[policy]\nkind = "meta"\nfolds = 2\nfold_share = 0.5\n'

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from shortaxis.benchmark.rows import with_steps
 from shortaxis.benchmark.speed import training_speed
+from shortaxis.errors import InputError
 from shortaxis.io.atomic import write_json
 from shortaxis.training.policies import build_policy
 from shortaxis.training.recipe import recipe_to_dict
@@ -23,6 +25,13 @@ _PROBE: Final = 10_000
 """Steps of the schedule whose whole cost is counted; many, so that rounding does not matter."""
 
 
+class _Kept(msgspec.Struct):
+    """What `FILE` holds, as far as it is read: for whom it was measured, and the steps."""
+
+    asked: dict[str, Any]
+    steps: int
+
+
 def steps_within(row: Row, budget: Budget, training: Dataset, folder: Path, device: str) -> int:
     """Steps that a row gets for a budget in minutes.
 
@@ -34,13 +43,17 @@ def steps_within(row: Row, budget: Budget, training: Dataset, folder: Path, devi
         device: See `choose_device`.
 
     Raises:
-        InputError: The device is not there, or the data do not suit the row's policy.
+        InputError: The device is not there, the data do not suit the row's policy, or the steps that were kept cannot be read.
     """
     path, asked = folder / FILE, {"budget": str(budget), "recipe": recipe_to_dict(row.recipe)}
     if path.is_file():
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if kept["asked"] == asked:
-            return int(kept["steps"])
+        try:
+            kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
+        except (OSError, msgspec.DecodeError) as error:
+            msg = f"{path}: not the budget that an earlier job measured, or damaged ({error}); remove it to have it measured anew"
+            raise InputError(msg) from error
+        if kept.asked == asked:
+            return kept.steps
     speed, cost = training_speed(row.recipe, device=device, steps=10, warm_up=10), relative_cost(row.recipe, training)
     steps = max(1, int(60 * budget.amount * speed.steps / (speed.seconds * cost)))
     write_json(path, {"asked": asked, "steps": steps, "seconds_per_step": speed.seconds / speed.steps, "relative_cost": cost})
