@@ -283,6 +283,7 @@ class TestCost:
         low, high = figure.axes[0].get_ylim()
         assert scores["rows/c"] < scores["rows/b"] - 10 < low < scores["rows/b"] < scores["rows/a"] <= high <= 100
         assert f"c: {scores['rows/c']:.1f}" in text_of(figure)
+        assert [line.get_ydata()[0] for line in figure.axes[0].lines if line.get_marker() == "v"] == [low]
 
     def test_the_size_of_a_marker_is_read_off_round_numbers(self, make_result):
         sizes = {"rows/a": 275_000, "rows/b": 550_000}

@@ -166,7 +166,7 @@ def test_a_budget_in_minutes_becomes_steps_once_and_stays(start, monkeypatch, tm
 def test_a_damaged_budget_is_named_with_its_remedy(start, monkeypatch, tmp_path):
     monkeypatch.setattr("shortaxis.benchmark.budgets.training_speed", lambda *_a, **_k: SimpleNamespace(steps=10, seconds=6.0))
     (tmp_path / "out" / "unet").mkdir(parents=True)
-    for damage in (b'{"asked": {}', b'{"asked": {}, "steps": "many"}'):
+    for damage in (b'{"asked": {}', b'{"asked": {}, "steps": "many"}', b'{"asked": {}, "steps": 0}', b'{"asked": {"\xff": 1}, "steps": 1}'):
         (tmp_path / "out" / "unet" / "budget.json").write_bytes(damage)
         (outcome,) = run_jobs(start(budget="minutes=0.05"))
         assert outcome.state == "failed"

@@ -44,6 +44,15 @@ def test_what_a_row_is_about_stays_as_it_is(row: Row) -> None:
         assert (after[part] == matched_after[part]) == (before[part] == matched[part]), part
 
 
+def test_networks_of_the_small_scale_are_of_one_size() -> None:
+    small = scale_named("small")
+    unet, d3p = (
+        sum(parameter.numel() for parameter in spec_of(small.of_row(row).recipe).build().members[0].parameters())
+        for row in rows_named(["rows/unet", "rows/d3p"])
+    )
+    assert abs(d3p / unet - 1) < 0.1
+
+
 def test_a_network_that_the_scale_does_not_know_stays_as_it_is() -> None:
     small = msgspec.structs.replace(scale_named("small"), networks={})
     row = Row("rows/d3p", load_recipe("rows/d3p"))

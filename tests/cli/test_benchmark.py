@@ -80,6 +80,10 @@ def test_rows_and_seeds_become_a_table_and_figures(run, bench, tmp_path):
     drawn = run("figures", 4, "--results", out, "--out", tmp_path / "4.svg", "--json")
     assert json.loads(drawn.stdout) == {"figure": 4, "path": str(tmp_path / "4.svg")}
     assert run("figures", 2, "--results", out, "--out", tmp_path / "2.pdf").exit_code == 0
+    members = ("--model", out / "2unet-fixed" / "seed-0" / "run" / "model.safetensors", "--data", f"packed:{tmp_path / 'tiny.zip'}")
+    for everybody, where in (((), "2-unseen.svg"), (("--all",), "2-all.svg")):
+        assert run("figures", 2, *members, *everybody, "--out", tmp_path / where, "--device", "cpu").exit_code == 0
+        assert ("unseen patients" in (tmp_path / where).read_text(encoding="utf-8")) == (not everybody)
     case = f"packed:{tmp_path / 'tiny.zip'}/p0_ED"
     assert "Figure 3 lies in" in run("figures", 3, "--results", out, "--case", case, "--out", tmp_path / "3.png", "--device", "cpu").stdout
     assert all((tmp_path / name).stat().st_size > 1000 for name in ("2.pdf", "3.png", "4.svg"))

@@ -237,9 +237,10 @@ def test_views_are_pooled_told_and_kept_apart_from_a_run_without_them(run, frame
         "probabilities": True,
         "views": 3,
     }
+    assert json.loads((tmp_path / "three" / "frame.indices.json").read_text())["model"]["views"] == "3"
     resumed = run("segment", frame, "--save-probabilities", "--resume", "--out", tmp_path / "three")
     assert resumed.exit_code == 2
-    assert "other options" in resumed.stderr
+    assert "resume with the same" in resumed.stderr
     many = run("segment", frame, "--views", 12, "--out", tmp_path / "many")
     assert (many.exit_code, (tmp_path / "many").exists()) == (2, False)
-    assert "--views 12: give 1 to 9 views" in " ".join(many.stderr.split())
+    assert "views: 12 is no number of views; give 1 to 9" in " ".join(many.stderr.split())

@@ -150,12 +150,12 @@ def test_a_model_file_with_unfit_views_is_refused_by_its_name(tmp_path) -> None:
 
 
 def test_turned_views_stay_close_to_the_frame_as_it_is() -> None:
-    assert turned_views(1) == Augmenting()
-    assert turned_views(5) == Augmenting((Rotation(10.0), Rotation(-10.0), Rotation(20.0), Rotation(-20.0)))
-    assert max(turn.degrees for turn in turned_views(MOST_TURNED_VIEWS).transforms) == 40.0
+    assert build_augmenting(turned_views(1)) == Augmenting()
+    assert build_augmenting(turned_views(5)) == Augmenting((Rotation(10.0), Rotation(-10.0), Rotation(20.0), Rotation(-20.0)))
+    assert max(turn["degrees"] for turn in turned_views(MOST_TURNED_VIEWS)["transforms"]) == 40.0
 
 
 @pytest.mark.parametrize("number", [0, MOST_TURNED_VIEWS + 1])
-def test_a_number_of_views_that_nobody_trained_for_is_refused(number) -> None:
-    with pytest.raises(InputError, match=f"--views {number}: give 1 to 9"):
+def test_no_views_and_too_many_are_refused(number) -> None:
+    with pytest.raises(InputError, match=f"views: {number} is no number of views; give 1 to 9"):
         turned_views(number)

@@ -117,4 +117,4 @@ def test_recipe_trains_saves_loads_and_segments(name: str, phantoms: Dataset, tm
 
 
 def test_five_views_are_those_that_segment_asks() -> None:
-    assert spec_of(load_recipe("beyond/five-views")).build_augmenting() == turned_views(5)
+    assert load_recipe("beyond/five-views").augmenting == turned_views(5)

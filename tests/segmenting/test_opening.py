@@ -23,10 +23,13 @@ def test_what_a_reader_must_know_of_the_model_goes_with_every_result(tiny_model,
 
 def test_a_model_is_asked_in_as_many_views_as_wished_unless_it_brings_its_own(tiny_model, tmp_path) -> None:
     assert open_model(tiny_model, "cpu").model.augmenting.transforms == ()
-    assert len(open_model(tiny_model, "cpu", views=3).model.augmenting.transforms) == 2
+    three = open_model(tiny_model, "cpu", views=3)
+    assert len(three.model.augmenting.transforms) == 2
+    assert three.provenance["views"] == "3"
+    assert three.model.spec.build_augmenting() == three.model.augmenting
     ensemble, spec = read_model(tiny_model)
     path = tmp_path / "two.safetensors"
     save_model(path, ensemble, replace(spec, augmenting={"transforms": [{"kind": "flip"}]}))
     assert len(open_model(path, "cpu").model.augmenting.transforms) == 1
-    with pytest.raises(InputError, match=r"two\.safetensors: the model brings 2 views of its own; leave --views out"):
+    with pytest.raises(InputError, match=r"two\.safetensors: the model brings 2 views of its own, so none can be added"):
         open_model(path, "cpu", views=3)

@@ -136,6 +136,19 @@ def test_intervals_where_phases_had_to_be_found_say_so(model):
     assert "found on the LV volume curve" in row["interval_note"]
 
 
+def test_intervals_of_several_views_say_that_they_were_learnt_with_one(model):
+    calibrate(model)
+    opened = open_model(model, "cpu", views=2)
+    phantom = make_phantom(1, phases=("ED", "ES"), n_slices=6)
+    for views in (1, 2):
+        findings = Findings("x", views=views)
+        study = replace(phantom.study, end_diastole=0, end_systole=1)
+        findings.add(replace(segment_judged(opened, study, lambda _: None).segmentation, labels=phantom.labels), "a.nii")
+        row = findings.to_dict({}, opened.calibration)["indices"]["lv_edv"]
+        assert "interval" in row
+        assert ("learnt with one view" in row.get("interval_note", "")) == (views == 2)
+
+
 def test_an_unknown_index_has_no_interval(model):
     calibrate(model)
     findings = Findings("x")

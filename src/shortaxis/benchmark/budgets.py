@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 
@@ -29,7 +29,7 @@ class _Kept(msgspec.Struct):
     """What `FILE` holds, as far as it is read: for whom it was measured, and the steps."""
 
     asked: dict[str, Any]
-    steps: int
+    steps: Annotated[int, msgspec.Meta(ge=1)]
 
 
 def steps_within(row: Row, budget: Budget, training: Dataset, folder: Path, device: str) -> int:
@@ -49,7 +49,7 @@ def steps_within(row: Row, budget: Budget, training: Dataset, folder: Path, devi
     if path.is_file():
         try:
             kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
             msg = f"{path}: not the budget that an earlier job measured, or damaged ({error}); remove it to have it measured anew"
             raise InputError(msg) from error
         if kept.asked == asked:

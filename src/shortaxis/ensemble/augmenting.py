@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import torch
 
 from shortaxis.ensemble.streaming import EnsembleOutput
-from shortaxis.ensemble.transforms import Rotation, build_transform
+from shortaxis.ensemble.transforms import build_transform
 from shortaxis.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ MOST_VIEWS: Final = 16
 """More would make a model file of a few bytes that takes hours to run."""
 
 MOST_TURNED_VIEWS: Final = 9
-"""To 40 degrees either way: recipes here train with turns of up to 60."""
+"""To 40 degrees either way: the released model was trained with turns of up to 45."""
 
 STEP_DEG: Final = 10.0
 
@@ -109,23 +109,29 @@ def build_augmenting(table: dict[str, Any]) -> Augmenting:
     return Augmenting(tuple(build_transform(**entry) for entry in transforms), table.get("order", "members-first"))
 
 
-def turned_views(number: int) -> Augmenting:
-    """The frame as it is, and turned by 10, −10, 20, −20, … degrees: views that any recipe with turns in its augmentation trains for.
+def turned_views(number: int) -> dict[str, Any]:
+    """The frame as it is, and turned by 10, −10, 20, −20, … degrees, for networks that were trained with such turns.
 
     Args:
         number: Views in all; 1 is plain segmentation.
+
+    Returns:
+        A table for `build_augmenting` and `ModelSpec.augmenting`.
 
     Raises:
         InputError: There are none, or more than `MOST_TURNED_VIEWS`.
 
     Examples:
-        >>> [transform.degrees for transform in turned_views(4).transforms]
+        >>> [transform["degrees"] for transform in turned_views(4)["transforms"]]
         [10.0, -10.0, 20.0]
+        >>> turned_views(1)
+        {}
     """
     if not 1 <= number <= MOST_TURNED_VIEWS:
-        msg = f"--views {number}: give 1 to {MOST_TURNED_VIEWS} views"
+        msg = f"views: {number} is no number of views; give 1 to {MOST_TURNED_VIEWS}"
         raise InputError(msg)
-    return Augmenting(tuple(Rotation((1 if place % 2 else -1) * ((place + 1) // 2) * STEP_DEG) for place in range(1, number)))
+    turns = [(1 if place % 2 else -1) * ((place + 1) // 2) * STEP_DEG for place in range(1, number)]
+    return {"transforms": [{"kind": "rotation", "degrees": degrees} for degrees in turns], "order": "members-first"} if turns else {}
 
 
 def _brought_back(output: EnsembleOutput, transform: Transform) -> EnsembleOutput:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -184,8 +185,8 @@ def load_model(path: Path | str | None = None, device: str | torch.device = "cpu
     Args:
         path: A `.safetensors` file that training wrote; None is the released model that lies in the package.
         device: Where the networks run, such as `cpu` or `cuda`.
-        views: Ask about each frame in so many views, turned a little, and take the mean; see `turned_views`. It takes as many times the
-            arithmetic.
+        views: Ask about each frame in so many views, 1 to 9, turned a little, and take the mean; see `turned_views`. It takes as many times
+            the arithmetic.
 
     Raises:
         InputError: The file is missing, damaged, or of another architecture, or brings views of its own where `views` asks for others.
@@ -195,14 +196,15 @@ def load_model(path: Path | str | None = None, device: str | torch.device = "cpu
         >>> len(model.ensemble.members)
         2
     """
-    ensemble, spec = read_model(released_model_path() if path is None else path)
-    model = Model(ensemble, spec, device)
+    path = released_model_path() if path is None else path
+    ensemble, spec = read_model(path)
     if views != 1:
-        if model.augmenting.transforms:
-            msg = f"{path}: the model brings {len(model.augmenting.transforms) + 1} views of its own; leave --views out"
+        if spec.augmenting.get("transforms"):
+            own = len(spec.augmenting["transforms"]) + 1
+            msg = f"{path}: the model brings {own} views of its own, so none can be added; leave the views out"
             raise InputError(msg)
-        model.augmenting = turned_views(views)
-    return model
+        spec = replace(spec, augmenting=turned_views(views))
+    return Model(ensemble, spec, device)
 
 
 def released_model_path() -> Path:

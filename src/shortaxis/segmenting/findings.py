@@ -29,6 +29,9 @@ FOUND_PHASES: Final = (
 )
 """What is said of an interval of a cine whose ED and ES nobody named."""
 
+SEVERAL_VIEWS: Final = "learnt with one view of each frame; with several, as here, some should be a little wider"
+"""What is said of an interval of a frame that was looked at in several views."""
+
 OUT_OF_RANGE: Final = "no interval is given where the value itself is outside what can be"
 """What is said instead of an interval of a value below 0 or above 100 %."""
 
@@ -45,10 +48,12 @@ class Findings:
     Attributes:
         name: The study's name, which is all that is told of the patient.
         frames: One row a frame: image, frame number counted from 1, phase, and volumes in ml.
+        views: In how many views each frame was looked at by wish; the model's own are part of the model.
     """
 
     name: str
     frames: list[dict[str, Any]] = field(default_factory=list)
+    views: int = 1
 
     def __post_init__(self) -> None:
         self._labels: dict[str, tuple[NDArray[np.uint8], Spacing]] = {}
@@ -130,14 +135,15 @@ class Findings:
 
         Args:
             calibration: Gives the intervals, cut off where the index cannot go: below zero, and above 100 %. A value that is itself there
-                has none, and a note says so. They were learnt where ED and ES were known; where these had to be found on the volume
-                curve, a note says so.
+                has none, and a note says so. They were learnt where ED and ES were known, and with one view; where these had to be
+                found on the volume curve, or there were more views, a note says so.
         """
         rows = {name: asdict(index) for name, index in self.indices().items()}
         for row in rows.values():
             del row["name"]
             row["value"] = None if row["value"] is None else round(row["value"], _DIGITS)
-        note = {"interval_note": FOUND_PHASES} if self.phases == "found" else {}
+        notes = [FOUND_PHASES] * (self.phases == "found") + [SEVERAL_VIEWS] * (self.views > 1)
+        note = {"interval_note": "; ".join(notes)} if notes else {}
         half_widths, level = ({}, None) if calibration is None else (calibration.half_widths, calibration.level)
         for name, half_width in half_widths.items():
             value = rows[name]["value"]

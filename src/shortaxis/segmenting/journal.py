@@ -188,7 +188,7 @@ class Journal:
             with atomic_path(self._path) as temporary, temporary.open("wb") as stream:
                 for content in (msgspec.json.encode({key: head[key] for key in self.head if key in head}), *studies):
                     stream.write(msgspec.json.format(content, indent=-1) + b"\n")
-        except (msgspec.DecodeError, KeyError, OSError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, KeyError, OSError) as error:
             msg = f"{manifest}: is not the record of a run, or damaged; segment without --resume, or into another --out folder"
             raise InputError(msg) from error
 

@@ -17,7 +17,8 @@ class OpenModel(NamedTuple):
 
     Attributes:
         model: The model.
-        provenance: Its `name` and `sha256`, and a `notice` where a reader of any result must be told something of it.
+        provenance: Its `name` and `sha256`, the number of `views` where more than its own were asked for, and a `notice` where a reader of
+            any result must be told something of it.
         calibration: What was learnt of it on held-out patients, or None where that was not done.
         calibration_sha256: Of the calibration's file, or None.
     """
@@ -55,6 +56,8 @@ def open_model(path: Path | str | None = None, device: str = "auto", threads: in
     path = released_model_path() if path is None else Path(path)
     model = load_model(path, choose_device(device), views=views)
     provenance = {"name": model.spec.name, "sha256": file_sha256(path)}
+    if views != 1:
+        provenance["views"] = str(views)
     if model.augmenting.notice is not None:
         provenance["notice"] = model.augmenting.notice
     beside = calibration_path(path)

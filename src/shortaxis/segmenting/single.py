@@ -84,7 +84,7 @@ def segment_study(planned: PlannedStudy, stage: Path, task: Task, on_share: Call
     """
     since = time.perf_counter()
     wishes = task.wishes
-    findings = Findings(planned.name)
+    findings = Findings(planned.name, views=wishes.views)
     with _blaming(planned):
         state = state_of(planned)
         images = list(_segment_images(planned, task, findings, on_share))

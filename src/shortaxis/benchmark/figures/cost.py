@@ -98,7 +98,7 @@ def _label(axes: Axes, table: BenchmarkTable, lines: Sequence[Line]) -> None:
     step = min(_LINE_SHARE, 1 / len(lines)) * (high - low)
     values = [line.figures["dsc_average"].value for line in lines]
     ordered = sorted(lines, key=lambda line: line.figures["dsc_average"].value)
-    shown = [max(line.figures["dsc_average"].value, low) for line in ordered]
+    shown = [low if _is_far_below(line.figures["dsc_average"].value, values) else line.figures["dsc_average"].value for line in ordered]
     heights = spread_apart(shown, step)
     shift = max(0.0, low + step / 2 - heights[0]) - max(0.0, heights[-1] - high + step / 2)
     for line, value, height in zip(ordered, shown, heights, strict=True):
