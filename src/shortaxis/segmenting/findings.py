@@ -25,11 +25,12 @@ SCHEMA_VERSION: Final = 1
 """Version of `indices.json`; it rises when a reader of the old one would break."""
 
 FOUND_PHASES: Final = (
-    "learnt from patients whose ED and ES frames were known; here they were found on the LV volume curve, which may be off by a frame"
+    "the interval was learnt from patients whose ED and ES frames were known; here they were found on the LV volume curve, which may be "
+    "off by a frame"
 )
 """What is said of an interval of a cine whose ED and ES nobody named."""
 
-SEVERAL_VIEWS: Final = "learnt with one view of each frame; with several, as here, some should be a little wider"
+SEVERAL_VIEWS: Final = "the interval was learnt with one view of each frame; with several, as here, some should be a little wider"
 """What is said of an interval of a frame that was looked at in several views."""
 
 OUT_OF_RANGE: Final = "no interval is given where the value itself is outside what can be"
