@@ -62,13 +62,13 @@ def draw_cost(table: BenchmarkTable, results: Sequence[Result]) -> Figure:
         axes = figure.subplots()
         most = max(table.costs[line.row].parameters for line in lines)
         values = [line.figures["dsc_average"].value for line in lines]
-        least = min(value for value in values if not _is_far_below(value, values))
+        least = min(value for value in values if value >= np.median(values) - FAR_BELOW)
         flops = [table.costs[line.row].flops / 1e9 for line in lines]
         room = max(max(values) - least, 0.5)
         low, high = max(least - 0.35 * room, 0.0), min(max(values) + 0.35 * room, 100.0)
         for line in lines:
             colour = FAMILIES[families[line.row]][1]
-            if _is_far_below(line.figures["dsc_average"].value, values):
+            if line.figures["dsc_average"].value < least:
                 axes.plot(table.costs[line.row].flops / 1e9, low, "v", color=colour, markeredgecolor=INK, clip_on=False, zorder=3)
             else:
                 _bubble(axes, table, line, colour, most)
@@ -78,7 +78,7 @@ def draw_cost(table: BenchmarkTable, results: Sequence[Result]) -> Figure:
             xlabel=f"GFLOPs a slice (at each row's own grid, {_edges(table, lines)})",
             ylabel=f"Average DSC [%], {part.patients}\n(protocol {part.protocol})",
         )
-        _label(axes, table, lines)
+        _label(axes, table, lines, least)
         figure.legend(handles=_families(families, lines), loc="outside lower center", ncols=6, columnspacing=1.2)
         axes.legend(handles=_sizes(most), loc="best", labelspacing=1.4, borderpad=0.8, frameon=True, edgecolor=GRID)
     return figure
@@ -92,19 +92,18 @@ def _bubble(axes: Axes, table: BenchmarkTable, line: Line, colour: str, most: in
     axes.scatter(x, average.value, s=_area(cost.parameters, most), color=colour, alpha=0.75, edgecolor=INK, linewidth=0.7, zorder=3)
 
 
-def _label(axes: Axes, table: BenchmarkTable, lines: Sequence[Line]) -> None:
+def _label(axes: Axes, table: BenchmarkTable, lines: Sequence[Line], least: float) -> None:
     """Write the rows' names in one column right of the axes, moved apart where they would overlap, with a thin line to each marker."""
     low, high = axes.get_ylim()
     step = min(_LINE_SHARE, 1 / len(lines)) * (high - low)
-    values = [line.figures["dsc_average"].value for line in lines]
     ordered = sorted(lines, key=lambda line: line.figures["dsc_average"].value)
-    shown = [low if _is_far_below(line.figures["dsc_average"].value, values) else line.figures["dsc_average"].value for line in ordered]
+    averages = [line.figures["dsc_average"].value for line in ordered]
+    shown = [low if average < least else average for average in averages]
     heights = spread_apart(shown, step)
     shift = max(0.0, low + step / 2 - heights[0]) - max(0.0, heights[-1] - high + step / 2)
-    for line, value, height in zip(ordered, shown, heights, strict=True):
-        average = line.figures["dsc_average"].value
+    for line, average, value, height in zip(ordered, averages, shown, heights, strict=True):
         axes.annotate(
-            line.row.rpartition("/")[2] + (f": {average:.1f}" if _is_far_below(average, values) else ""),
+            line.row.rpartition("/")[2] + (f": {average:.1f}" if average < least else ""),
             (table.costs[line.row].flops / 1e9, value),
             xytext=(1.02, height + shift),
             textcoords=axes.get_yaxis_transform(),
@@ -142,10 +141,6 @@ def _families(families: Mapping[str, str], lines: Sequence[Line]) -> list[Line2D
         for family, (name, colour) in FAMILIES.items()
         if family in present
     ]
-
-
-def _is_far_below(value: float, values: Sequence[float]) -> bool:
-    return value < float(np.median(values)) - FAR_BELOW
 
 
 def _area(parameters: float, most: int) -> float:
