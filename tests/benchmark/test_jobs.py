@@ -174,6 +174,16 @@ def test_a_damaged_budget_is_named_with_its_remedy(start, monkeypatch, tmp_path)
         assert "Traceback" not in outcome.error
 
 
+def test_a_damaged_record_of_a_job_is_named_with_its_remedy(start, tmp_path):
+    run_jobs(start())
+    for damage in (b'{"asked": {}', b'{"asked": {}}'):
+        (tmp_path / "out" / "unet" / "seed-0" / "job.json").write_bytes(damage)
+        (outcome,) = run_jobs(start())
+        assert outcome.state == "failed"
+        assert "job.json: not what was asked of an earlier job, or damaged" in outcome.error
+        assert "Traceback" not in outcome.error
+
+
 def test_another_budget_in_minutes_is_measured_anew_and_folds_of_a_policy_are_paid_from_it(start, row_file, monkeypatch):
     monkeypatch.setattr("shortaxis.benchmark.budgets.training_speed", lambda *_a, **_k: SimpleNamespace(steps=10, seconds=6.0))
     meta = '[policy]\nkind = "meta"\nfolds = 2\nfold_share = 0.5\n'

@@ -48,13 +48,15 @@ def test_results_are_found_below_a_folder_and_other_files_passed_over(make_resul
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("{}", "is no result of a benchmark job"),
-        ("no json", "is no result"),
-        ('{"schema_version": 99}', "results of format 99 are not known"),
+        (b"{}", "is no result of a benchmark job"),
+        (b"no json", "is no result"),
+        (b'{"schema_version": 1, "row": "\xff"}', "is no result"),
+        (b'{"schema_version": 99}', "results of format 99 are not known"),
     ],
 )
 def test_what_is_no_result_is_refused(tmp_path, content, problem):
-    (tmp_path / "result.json").write_text(content)
+    (tmp_path / "result.json").write_bytes(content)
+    (tmp_path / "other.json").write_bytes(b'{"schema_version": 1, "row": "\xff"}')
     with pytest.raises(InputError, match=problem):
         read_results(tmp_path)
 

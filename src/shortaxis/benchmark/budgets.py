@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 
+from shortaxis.benchmark.kept import read_kept
 from shortaxis.benchmark.rows import with_steps
 from shortaxis.benchmark.speed import training_speed
-from shortaxis.errors import InputError
 from shortaxis.io.atomic import write_json
 from shortaxis.training.policies import build_policy
 from shortaxis.training.recipe import recipe_to_dict
@@ -47,11 +47,7 @@ def steps_within(row: Row, budget: Budget, training: Dataset, folder: Path, devi
     """
     path, asked = folder / FILE, {"budget": str(budget), "recipe": recipe_to_dict(row.recipe)}
     if path.is_file():
-        try:
-            kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
-        except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
-            msg = f"{path}: not the budget that an earlier job measured, or damaged ({error}); remove it to have it measured anew"
-            raise InputError(msg) from error
+        kept = read_kept(path, _Kept, "the budget that an earlier job measured", "remove it to have it measured anew")
         if kept.asked == asked:
             return kept.steps
     speed, cost = training_speed(row.recipe, device=device, steps=10, warm_up=10), relative_cost(row.recipe, training)

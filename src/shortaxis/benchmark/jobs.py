@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import traceback
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import msgspec
 
 from shortaxis.benchmark.budgets import steps_within
 from shortaxis.benchmark.describing import describe, spent
+from shortaxis.benchmark.kept import read_kept
 from shortaxis.benchmark.leaks import shared_with
 from shortaxis.benchmark.result import RESULT, Result, read_result, write_result
 from shortaxis.benchmark.rows import with_steps
@@ -41,6 +41,13 @@ RUN: Final = "run"
 ERROR: Final = "error.txt"
 SCORING_SHARE: Final = 0.2
 """Share of a job's limit that is kept for reading the data and for scoring."""
+
+
+class _Asked(msgspec.Struct):
+    """What `ASKED` holds: what was asked for, and the recipe that came of it."""
+
+    asked: dict[str, Any]
+    recipe: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -245,7 +252,7 @@ def settle(job: Job, experiment: Experiment, folder: Path) -> Recipe:
     A budget in minutes becomes steps once a row, by a measurement on this machine, so that all its jobs have one schedule and keep it.
 
     Raises:
-        InputError: The folder holds a job that was asked for otherwise.
+        InputError: The folder holds a job that was asked for otherwise, or its record cannot be read.
     """
     recipe = msgspec.structs.replace(job.row.recipe, seed=job.seed)
     split = job.split
@@ -259,12 +266,12 @@ def settle(job: Job, experiment: Experiment, folder: Path) -> Recipe:
     path = folder / ASKED
     begun = holds_run(folder / RUN) or (folder / RESULT).is_file()  # what failed before its first checkpoint may be asked for anew
     if begun and path.is_file():
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        changed = [key.replace("_", " ") for key, value in asked.items() if kept["asked"][key] != value]
+        kept = read_kept(path, _Asked, "what was asked of an earlier job", "remove its folder to have it run anew, or choose another --out")
+        changed = [key.replace("_", " ") for key, value in asked.items() if kept.asked.get(key) != value]
         if changed:
             msg = f"{folder}: holds a job with another {' and another '.join(changed)}; choose another --out, or remove the folder"
             raise InputError(msg)
-        return recipe_from_dict(kept["recipe"], str(path))
+        return recipe_from_dict(kept.recipe, str(path))
     budgeted = _budgeted(recipe, job, experiment)
     write_json(path, {"asked": asked, "recipe": recipe_to_dict(budgeted)})
     return budgeted

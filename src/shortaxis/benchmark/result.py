@@ -197,7 +197,7 @@ def read_result(path: Path) -> Result:
     except OSError as error:
         msg = f"{path}: cannot be read ({error.strerror}); give a result that `shortaxis benchmark run` wrote"
         raise InputError(msg) from error
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         msg = f"{path}: is no result of a benchmark job ({error}); remove the file and run the job again"
         raise InputError(msg) from error
 
@@ -232,7 +232,7 @@ class _Kind(msgspec.Struct, frozen=True):
 def _is_result(path: Path) -> bool:
     try:
         msgspec.json.decode(path.read_bytes(), type=_Kind)
-    except (msgspec.MsgspecError, OSError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, OSError):
         return False
     return True
 
