@@ -72,6 +72,19 @@ def test_the_papers_augmenting_figures_stand_beside_the_mistaken_row_and_a_dash_
     assert r"\textcolor{gray}{-}" in as_latex(built)
 
 
+def test_the_luck_of_the_seed_is_paired_between_rows_of_the_same_trainings_alone(make_result):
+    def row(name, **parts):
+        trained = [make_result(name, seed, dict.fromkeys("abc", moved)) for seed, moved in enumerate((0, 2, 1))]
+        return [replace(result, recipe=result.recipe | parts) for result in trained]
+
+    solo, views, other = row("rows/unet"), row("views", augmenting={"transforms": [1]}), row("other", loss={"end_weight": 3.0})
+    built = table([*solo, *views, *other, *row("fewer", augmenting={})[:2]])
+    found = {line.row: line.differences["dsc_average"] for line in built.parts[0].lines if line.differences}
+    assert (found["views"].low, found["views"].high) == (0.0, 0.0)
+    assert found["other"].low < -1.0 < 1.0 < found["other"].high
+    assert found["fewer"].low < found["fewer"].high
+
+
 def test_a_perfect_row_scores_100_and_differs_from_the_baseline_by_what_that_lacks(results):
     plain, perfect, _ = table(results).parts[0].lines
     assert perfect.figures["dsc_average"].value == 100.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
 
 SETTING: Final = ("grid", "augmentation", "batch", "optimizer", "averaging", "loss", "precision")
 """Parts of a recipe that all rows of a matched comparison share; members, pooling and policy are what the rows are about."""
+
+_NOT_TRAINED: Final = {"name", "title", "augmenting"}
+"""Parts of a recipe that no training looks at."""
 
 
 def notes_on(rows: Mapping[str, Sequence[Result]], baseline: str) -> list[str]:
@@ -51,6 +55,20 @@ def notes_on(rows: Mapping[str, Sequence[Result]], baseline: str) -> list[str]:
     if len(hardware) > 1:
         notes.append(f"times were taken on different hardware and do not compare: {'; '.join(sorted(hardware))}")
     return notes
+
+
+def are_same_trainings(ours: Sequence[Result], theirs: Sequence[Result]) -> bool:
+    """Whether two rows are the same trainings, seed for seed, which are asked about each image in other views.
+
+    On a CPU their networks are the same to the bit; on a GPU they may part by what rounding adds up to.
+    """
+    return sorted(map(_training, ours)) == sorted(map(_training, theirs))
+
+
+def _training(result: Result) -> str:
+    recipe = {key: value for key, value in result.recipe.items() if key not in _NOT_TRAINED}
+    facts = (result.seed, result.fold, result.steps, result.training_data, sorted(result.train_patients), recipe)
+    return json.dumps(facts, sort_keys=True)
 
 
 def _notices(rows: Mapping[str, Sequence[Result]]) -> Iterator[str]:

@@ -5,7 +5,8 @@ of a row is the mean over its replicates. Its interval comes from a percentile b
 together) and, where there are several, replicates, so that it holds the luck of the patients and the luck of the seed. DSC pooled over
 all voxels and EC are no means of per-patient values: every draw computes them anew from the sums of the patients drawn.
 
-The difference of two rows uses the same draws of patients for both (a paired bootstrap) and independent draws of replicates. Sources: Efron
+The difference of two rows uses the same draws of patients for both (a paired bootstrap). Draws of replicates are independent, but for rows
+that are the same trainings looked at in another way: what one of them owes to the luck of its seed the other owes to it, too. Sources: Efron
 and Tibshirani, An Introduction to the Bootstrap, 1993, chapters 8, 13 and 15; Holm, Scandinavian Journal of Statistics 6:65-70, 1979.
 """
 
@@ -150,7 +151,7 @@ def compare_rows(
     """Paired differences of a row and a baseline, on the patients that all their replicates have.
 
     Args:
-        row: Name and replicates.
+        row: Name and replicates. The name seeds the draws of replicates: rows of the same trainings are paired under one name.
         baseline: Name and replicates.
         protocol: Name of the protocol.
         figures: Names of figures of the protocol.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from shortaxis.benchmark.comparable import notes_on
+from shortaxis.benchmark.comparable import are_same_trainings, notes_on
 from shortaxis.benchmark.paper import mistaken_twin, paper_order, paper_row, paper_table
 from shortaxis.benchmark.result import without
 from shortaxis.benchmark.statistics import DRAWS, Difference, Summary, compare_rows, corrected, replicates, summarise_row
@@ -183,8 +183,9 @@ def _part(
 ) -> Part:
     headings = FIGURES | ALSO.get(protocol, {})
     trained = {row: [without(list(scores), shared) for scores in replicates(results, on, protocol)] for row, results in rows.items()}
+    source = {row: baseline if are_same_trainings(rows[row], rows[baseline]) else row for row in rows}
     differences = {
-        row: compare_rows((row, trained[row]), (baseline, trained[baseline]), protocol, list(FIGURES), resampling)
+        row: compare_rows((source[row], trained[row]), (baseline, trained[baseline]), protocol, list(FIGURES), resampling)
         for row in rows
         if row != baseline
     }
