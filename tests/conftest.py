@@ -8,8 +8,11 @@ from pathlib import Path
 
 import matplotlib as mpl
 import pytest
+from hypothesis import settings
 
 mpl.use("Agg")
+settings.register_profile("any machine", deadline=None)  # how long an example takes says what else the machine is doing
+settings.load_profile("any machine")
 
 ACDC_VARIABLE = "SHORTAXIS_ACDC"
 

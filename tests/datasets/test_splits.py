@@ -69,7 +69,7 @@ def test_folds_part_the_patients_and_deal_each_group_evenly():
         assert 19 <= len(split.held_out) <= 21
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     groups=st.lists(st.sampled_from([*GROUPS, None]), min_size=5, max_size=30),
     pairs=st.lists(st.tuples(st.integers(0, 29), st.integers(0, 29)), max_size=3),

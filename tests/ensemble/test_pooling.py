@@ -39,8 +39,8 @@ def members_of(*members: list[list[float]]) -> torch.Tensor:
     return torch.tensor(members, dtype=torch.float64)[..., None, None]
 
 
-quick = settings(deadline=None, max_examples=40)
-brief = settings(deadline=None, max_examples=10)
+quick = settings(max_examples=40)
+brief = settings(max_examples=10)
 
 
 class Batch(NamedTuple):

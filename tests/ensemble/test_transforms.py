@@ -36,14 +36,14 @@ def centre(picture: torch.Tensor) -> tuple[float, float]:
     return float(weights.sum(1) @ rows), float(weights.sum(0) @ columns)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(EXACT, st.integers(0, 100), st.integers(1, 3), st.integers(2, 17))
 def test_inverse_of_an_exact_transform_is_exact(transform, seed: int, depth: int, edge: int) -> None:
     given_slices = slices(depth, edge, seed)
     assert torch.equal(transform.invert(transform.apply(given_slices)), given_slices)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(EXACT, st.integers(0, 100))
 def test_inverse_acts_on_the_last_two_axes_whatever_stands_before_them(transform, seed: int) -> None:
     values = torch.rand((2, 3, 4, 9, 9), generator=torch.Generator().manual_seed(seed))
@@ -56,7 +56,7 @@ def test_no_exact_transform_leaves_an_uneven_picture_as_it_is() -> None:
         assert not torch.equal(transform.apply(slices()), slices())
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(0.3, 3.0), st.integers(0, 100))
 def test_gamma_keeps_the_order_of_grey_values_their_range_and_every_place(exponent: float, seed: int) -> None:
     before = slices(seed=seed) * 4 - 2
@@ -82,7 +82,7 @@ def test_a_rotation_by_quarter_turns_is_the_quarter_turn() -> None:
         torch.testing.assert_close(Rotation(90.0 * turns).apply(slices()), QuarterTurn(turns).apply(slices()), atol=1e-5, rtol=0)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(-45, 45))
 def test_a_rotation_turns_counter_clockwise_about_the_centre_and_its_inverse_brings_the_spot_back(degrees: float) -> None:
     spot = blob()
@@ -95,7 +95,7 @@ def test_a_rotation_turns_counter_clockwise_about_the_centre_and_its_inverse_bri
     assert (back - spot).abs().max() < 0.05
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(0.8, 1.25))
 def test_a_scale_moves_the_spot_away_from_the_centre_and_its_inverse_brings_it_back(factor: float) -> None:
     spot = blob()

@@ -65,7 +65,7 @@ def test_all_muscle_of_the_measured_slices_is_numbered_and_nothing_else():
     assert set(np.unique(numbered)) == set(range(17))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(rv_at=st.floats(130, 230), rv_width=st.floats(80, 160))
 def test_first_septal_segment_begins_at_the_anterior_insertion(rv_at, rv_width):
     model = aha_model(heart(6, rv_at, rv_width), SPACING)

@@ -42,7 +42,7 @@ def test_muscle_without_a_cavity_is_no_ring():
     assert not is_closed(np.zeros((9, 9), np.uint8))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     inner=st.floats(10, 30),
     wall=st.floats(4, 12),

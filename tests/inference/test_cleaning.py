@@ -55,7 +55,7 @@ def test_nothing_or_everything_is_kept(structure: Structure | None) -> None:
     assert np.array_equal(keep_largest(labels), labels)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(arrays(np.uint8, st.tuples(st.integers(1, 3), st.integers(1, 5), st.integers(1, 5)), elements=st.integers(0, 3)))
 def test_what_is_left_is_one_part_of_each_structure_that_was_there(labels: np.ndarray) -> None:
     before = labels.copy()

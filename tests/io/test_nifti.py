@@ -22,7 +22,7 @@ from shortaxis.study import Study
 GRID_FIELDS = ("dim", "pixdim", "srow_x", "srow_y", "srow_z", "sform_code", "qform_code", "xyzt_units", "qoffset_x", "quatern_b")
 OBLIQUE = Rotation.from_euler("xyz", [30, -20, 40], degrees=True).as_matrix()
 
-quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 rotations = st.tuples(*[st.floats(-180, 180)] * 3).map(lambda angles: Rotation.from_euler("xyz", angles, degrees=True).as_matrix())
 orders = st.permutations(range(3)).map(tuple)
 signs = st.tuples(*[st.booleans()] * 3)

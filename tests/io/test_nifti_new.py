@@ -32,7 +32,7 @@ def study_with(affine, times=(0.0, 40.0, 81.0)) -> Study:
     return Study(np.arange(np.prod(SHAPE), dtype=np.float32).reshape(SHAPE), SPACING, affine, phase_times=times)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(angles, st.booleans())
 def test_every_voxel_keeps_its_world_position_in_nibabel_and_simpleitk(tmp_path_factory, turn, mirrored):
     study = study_with(affine_of(turn, mirrored))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shortaxis.errors import InputError
 from shortaxis.losses import DIVERSITIES, diversity_named, error_correlation, negative_correlation
 
-quick = settings(deadline=None, max_examples=40)
+quick = settings(max_examples=40)
 ONE = torch.ones(1, dtype=torch.float64)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from shortaxis.errors import InputError
 from shortaxis.losses import LOSSES, dice_cross_entropy, equation_4, equation_4_as_published, focal, loss_named, member_loss, soft_dsc
 
-quick = settings(deadline=None, max_examples=40)
+quick = settings(max_examples=40)
 
 # One slice of two pixels: the first is background, the second LV.
 PROBABILITIES = torch.tensor([[[[0.7, 0.1]], [[0.1, 0.2]], [[0.1, 0.1]], [[0.1, 0.6]]]], dtype=torch.float64)

@@ -57,7 +57,7 @@ def test_absent_class_in_a_confusion_takes_the_value_that_was_asked_for():
 
 
 @given(labels_3d, labels_3d)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_confusion_gives_the_dsc_of_simpleitk(truth, prediction):
     scores = dsc_of_confusion(slice_confusion(truth, prediction).sum(0))
     oracle = SimpleITK.LabelOverlapMeasuresImageFilter()

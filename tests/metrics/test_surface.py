@@ -75,7 +75,7 @@ def test_wrong_shapes_are_refused(shapes):
 
 
 @given(masks.filter(np.any), masks.filter(np.any))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_distances_are_those_of_brute_force(truth, prediction):
     a, b = brute_surface_points(truth, SPACING), brute_surface_points(prediction, SPACING)
     there, back = cKDTree(b).query(a)[0], cKDTree(a).query(b)[0]
@@ -85,7 +85,6 @@ def test_distances_are_those_of_brute_force(truth, prediction):
 
 
 @given(masks, masks)
-@settings(deadline=None)
 def test_distances_are_symmetric_and_not_negative(truth, prediction):
     distance = surface_distance(truth, prediction, SPACING)
     again = surface_distance(prediction, truth, SPACING)

@@ -17,7 +17,7 @@ from shortaxis.labels import FOREGROUND, N_CLASSES
 from shortaxis.phantom import make_phantom
 from shortaxis.preprocessing import PhysicalGrid, StretchedGrid, build_grid, grid_to_dict
 
-quick = settings(deadline=None, max_examples=40)
+quick = settings(max_examples=40)
 spacings = st.tuples(st.floats(0.6, 2.5), st.floats(0.6, 2.5))
 shapes = st.tuples(st.integers(2, 50), st.integers(2, 50))
 grids = st.one_of(

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 
 from shortaxis.preprocessing import normalise
 
-quick = settings(deadline=None, max_examples=40)
+quick = settings(max_examples=40)
 
 
 def frame(seed: int = 0) -> np.ndarray:

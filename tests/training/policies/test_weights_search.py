@@ -39,7 +39,7 @@ def model(tmp_path_factory):
     return load_model(path)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 4), st.integers(2, 9))
 def test_mixtures_are_all_the_grid_points_that_sum_to_one(members: int, steps: int) -> None:
     found = mixtures(members, steps)
