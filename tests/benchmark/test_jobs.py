@@ -9,9 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from shortaxis.benchmark import jobs
+from shortaxis.benchmark import describing, jobs
 from shortaxis.benchmark.experiment import open_experiment
 from shortaxis.benchmark.jobs import run_job, run_jobs
+from shortaxis.benchmark.provenance import Provenance
 from shortaxis.benchmark.result import Shared, read_result
 from shortaxis.errors import InputError
 from shortaxis.metrics.protocols import PROTOCOLS
@@ -29,6 +30,15 @@ def start(row_file, pack, tmp_path):
         return open_experiment(rows or [row_file()], data, tmp_path / "out", **options)
 
     return open_
+
+
+@pytest.fixture(autouse=True)
+def code(monkeypatch):
+    """The state of the code that jobs are made by, whatever that of this clone is."""
+    state = {"now": Provenance("abc", modified=False)}
+    for module in (jobs, describing):
+        monkeypatch.setattr(module, "provenance", lambda: state["now"])
+    return state
 
 
 def only(experiment):
@@ -62,6 +72,15 @@ def test_a_finished_job_is_not_repeated_and_other_seeds_are_added(start, monkeyp
     second = run_jobs(start(seeds=[0, 1]))
     assert [(outcome.job, outcome.state) for outcome in second] == [("unet/seed-0", "kept"), ("unet/seed-1", "done")]
     assert first[0].path.read_bytes() == bytes_before
+
+
+def test_a_kept_job_of_code_that_may_be_another_by_now_says_so(start, code):
+    told = ("the code that made it may not be the code of now; remove its folder to have it run anew",)
+    assert [run_jobs(start())[0].notes for _ in range(2)] == [(), ()]
+    code["now"] = Provenance("def", modified=False)
+    assert run_jobs(start())[0].notes == told
+    code["now"] = Provenance("def", modified=True)
+    assert [run_jobs(start(seeds=[1]))[0].notes for _ in range(2)] == [(), told]
 
 
 def test_a_job_cut_short_is_scored_said_to_be_incomplete_and_goes_on(start):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
 import torch
@@ -51,6 +53,17 @@ def test_networks_of_the_small_scale_are_of_one_size() -> None:
         for row in rows_named(["rows/unet", "rows/d3p"])
     )
     assert abs(d3p / unet - 1) < 0.1
+
+
+def test_what_a_user_of_networks_of_his_own_does_not_expect_of_a_scale_is_said() -> None:
+    small = scale_named("small")
+    assert small.remarks(ROWS) == []
+    row = Row("mine", load_recipe("rows/unet"))
+    tiny = msgspec.structs.replace(row.recipe.members[0], options={"widths": [4, 8]})
+    (larger,) = small.remarks([Row("mine", msgspec.structs.replace(row.recipe, members=[tiny]))])
+    assert re.fullmatch(r"mine: this scale makes it larger, 275,152 parameters in place of \d,\d{3}", larger)
+    unknowing = msgspec.structs.replace(small, networks={})
+    assert unknowing.remarks([row]) == ["mine: this scale has no size for unet, so that it keeps that of the recipe"]
 
 
 def test_a_network_that_the_scale_does_not_know_stays_as_it_is() -> None:

@@ -189,6 +189,41 @@ class TestNotes:
         mixed = [make_result(), make_result(recipe={"grid": {"size": 9}}), make_result()]
         assert "a: its results come from different recipes or budgets" in notes_on({"a": mixed}, "a")
 
+    def test_patients_of_one_training_alone_are_seen_though_they_are_not_of_the_first(self, make_result):
+        rows = {"a": [make_result(seed=seed) for seed in range(3)], "b": [make_result("b", seed) for seed in range(3)]}
+        rows["b"][2] = make_result("b", 2, train_patients=["t9"])
+        assert "b is not matched with a: other training patients (1 against 2)" in notes_on(rows, "a")
+
+    def test_results_of_several_states_of_the_code_are_said(self, make_result):
+        rows = {"a": [make_result(seed=seed, commit="1234567890", modified=False) for seed in range(3)]}
+        assert notes_on(rows, "a") == []
+        rows["a"][1] = make_result(seed=1)
+        rows["a"][2] = make_result(seed=2, commit="1234567890", modified=True)
+        assert notes_on(rows, "a") == [
+            "the code was not the same for all results (1234567, version 0.1.0): what changed in it counts as a difference, too",
+            "made by code with changes that no commit holds, and that may not be the same for all: rows/unet, seed 2",
+        ]
+
+    def test_a_mean_or_difference_of_other_patients_than_one_would_think_is_said(self, make_result):
+        def built(row, baseline=("abc", "abc")):
+            scored = {"rows/unet": baseline, "b": row}
+            made = [make_result(name, seed, dict.fromkeys(who, 0)) for name, each in scored.items() for seed, who in enumerate(each)]
+            notes = table(made).notes
+            return [note for note in notes if "different patients" in note or "difference" in note]
+
+        assert built(["abc", "abc"]) == []
+        assert built(["abc", "abd"]) == [
+            "b: its trainings were scored on different patients, so that ± holds the luck of the patients, too",
+            "the difference of b to rows/unet rests on the 2 patients scored in every training of both",
+        ]
+        assert built(["ab", "ab"]) == ["the difference of b to rows/unet rests on the 2 patients scored in every training of both"]
+        assert built(["de"]) == ["b stands without a difference to rows/unet: no patient was scored in every training of both"]
+
+    def test_results_of_different_sizes_are_refused_by_name(self, make_result):
+        made = [make_result("a", 0, {"x": 0}, scale="small"), make_result("a", 1, {"x": 0}), make_result("b", 0, {"x": 0})]
+        with pytest.raises(InputError, match=r"the scale 'small': a; the size of the recipe: a and b.*keep each size in a folder"):
+            table(made)
+
 
 class TestFormats:
     @pytest.fixture
@@ -223,11 +258,18 @@ class TestFormats:
 
     def test_latex_is_balanced_and_escapes_nothing_twice(self, built):
         text = as_latex(built)
-        assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 3
-        rows = [line for line in text.splitlines() if line.endswith(r"\\")]
-        assert {line.count("&") for line in rows if "LVEF" not in line} >= {7}
-        assert r"\pm" in text
-        assert "−" not in "".join(rows)
+        assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 6  # figures and differences of three protocols
+        for block in text.split("\n\n")[:-1]:
+            columns = block.split(r"\begin{tabular}{")[1].split("}")[0]
+            rows = [line for line in block.splitlines() if line.endswith(r"\\")]
+            assert {line.count("&") + 1 for line in rows} == {len(columns)}
+            assert "−" not in "".join(rows)
+        assert r"$100.00 \pm 0.00$" in text
+        assert r"\quad 2 trainings, 3 patients & {\scriptsize $100.00$ to $100.00$}" in text
+        assert "% Difference to rows/unet" in text
+
+    def test_the_legend_in_markdown_keeps_its_marks(self, built):
+        assert "\n* \\* the interval leaves zero out; \\*\\* also" in as_markdown(built)
 
     def test_csv_holds_every_figure_in_full(self, built):
         rows = list(csv.DictReader(io.StringIO(as_csv(built))))

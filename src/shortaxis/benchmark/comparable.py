@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from shortaxis.errors import InputError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from shortaxis.benchmark.result import Result
 
@@ -15,6 +17,53 @@ SETTING: Final = ("grid", "augmentation", "batch", "optimizer", "averaging", "lo
 
 _NOT_TRAINED: Final = {"name", "title", "augmenting"}
 """Parts of a recipe that no training looks at."""
+
+
+_SHORT: Final = 7
+"""Characters of a commit that are shown."""
+
+
+def refuse_sizes_apart(rows: Mapping[str, Sequence[Result]]) -> None:
+    """Refuse results of different scales, which do not compare.
+
+    Raises:
+        InputError: There are several; each is named with its rows.
+    """
+    found: dict[str | None, list[str]] = {}
+    for row, results in rows.items():
+        for scale in dict.fromkeys(result.scale for result in results):
+            found.setdefault(scale, []).append(row)
+    if len(found) > 1:
+        sizes = {scale: "the size of the recipe" if scale is None else f"the scale '{scale}'" for scale in found}
+        told = "; ".join(f"{sizes[scale]}: {_listed(names)}" for scale, names in found.items())
+        msg = f"results of different sizes do not compare ({told}); keep each size in a folder of its own"
+        raise InputError(msg)
+
+
+def notes_on_patients(rows: Mapping[str, Sequence[Collection[str]]], baseline: str) -> list[str]:
+    """Say where a mean or a difference does not rest on the patients that a reader takes it for.
+
+    Args:
+        rows: For each row the patients of each of its replicates.
+        baseline: Name of one of them.
+
+    Returns:
+        Sentences, one a finding; none where all replicates of all rows have the same patients.
+    """
+    everybody = {row: set().union(*scored) for row, scored in rows.items()}
+    common = {row: set.intersection(*map(set, scored)) for row, scored in rows.items()}
+    notes = [
+        f"{row}: its trainings were scored on different patients, so that ± holds the luck of the patients, too"
+        for row in rows
+        if common[row] != everybody[row]
+    ]
+    for row in (name for name in rows if name != baseline):
+        shared = common[row] & common[baseline]
+        if not shared:
+            notes.append(f"{row} stands without a difference to {baseline}: no patient was scored in every training of both")
+        elif len(shared) < len(everybody[row] | everybody[baseline]):
+            notes.append(f"the difference of {row} to {baseline} rests on the {len(shared)} patients scored in every training of both")
+    return notes
 
 
 def notes_on(rows: Mapping[str, Sequence[Result]], baseline: str) -> list[str]:
@@ -30,9 +79,11 @@ def notes_on(rows: Mapping[str, Sequence[Result]], baseline: str) -> list[str]:
     notes = list(_notices(rows))
     scales = sorted({result.scale for results in rows.values() for result in results if result.scale is not None})
     notes += [f"trained at the scale '{scale}', which makes all rows smaller: they compare with each other only" for scale in scales]
-    against = rows[baseline][0]
+    partners = {(result.seed, result.fold): result for result in reversed(rows[baseline])}
     for row, results in rows.items():
-        if row != baseline and (differing := _differing(results[0], against)):
+        pairs = [(result, partners.get((result.seed, result.fold), rows[baseline][0])) for result in results]
+        differing = list(dict.fromkeys(respect for ours, theirs in pairs for respect in _differing(ours, theirs)))
+        if row != baseline and differing:
             notes.append(f"{row} is not matched with {baseline}: other {_listed(differing)}")
     unequal = [row for row, results in rows.items() if len({_key(result) for result in results}) > 1]
     notes += [f"{row}: its results come from different recipes or budgets" for row in unequal]
@@ -51,10 +102,21 @@ def notes_on(rows: Mapping[str, Sequence[Result]], baseline: str) -> list[str]:
     few = [row for row in rows if len(trainings[row]) < 3]
     if few:
         notes.append(f"{_listed(few)}: fewer than three trainings say little about the luck of the seed, whatever interval and mark say")
+    notes += _on_code([result for results in rows.values() for result in results])
     hardware = {result.hardware for results in rows.values() for result in results}
     if len(hardware) > 1:
         notes.append(f"times were taken on different hardware and do not compare: {'; '.join(sorted(hardware))}")
     return notes
+
+
+def _on_code(results: Sequence[Result]) -> Iterator[str]:
+    """Whether all results are of one state of the code; installed packages count by their version."""
+    states = sorted({f"version {result.shortaxis}" if result.commit is None else result.commit[:_SHORT] for result in results})
+    if len(states) > 1:
+        yield f"the code was not the same for all results ({', '.join(states)}): what changed in it counts as a difference, too"
+    changed = sorted({f"{result.row}, seed {result.seed}" for result in results if result.modified})
+    if changed:
+        yield f"made by code with changes that no commit holds, and that may not be the same for all: {'; '.join(changed)}"
 
 
 def are_same_trainings(ours: Sequence[Result], theirs: Sequence[Result]) -> bool:

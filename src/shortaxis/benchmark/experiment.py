@@ -66,6 +66,7 @@ class Experiment:
         sweep: Whether rows of Fig. 2 have their weights swept on the held-out patients.
         per_group: Patients to hold out of each group, or None.
         scale: Name of the scale that the rows were brought to, or None where they have the size of their recipes.
+        of_scale: What is to be known of rows at that scale, one sentence each.
     """
 
     rows: tuple[Row, ...]
@@ -81,13 +82,14 @@ class Experiment:
     sweep: bool = False
     per_group: int | None = None
     scale: str | None = None
+    of_scale: tuple[str, ...] = ()
 
     def jobs(self) -> list[Job]:
         """All jobs, seed by seed, so that every row has its first result before any has its second."""
         return [Job(row, seed, split) for seed in self.seeds for split in self.splits for row in self.rows]
 
     def remarks(self) -> list[str]:
-        """What the data lack, one sentence each, and what follows from that."""
+        """What the data lack and what a scale does to the rows, one sentence each."""
         sets = (self.data,) if self.test is None else (self.data, self.test)
         found = [
             f"the data set '{data.name}' does not say which frames are ED and ES, so that LVEF is not defined"
@@ -97,7 +99,7 @@ class Experiment:
         if self.per_group is not None and not any(self.data.groups.values()):
             instead = f"20 % of the patients are held out, and not {self.per_group} a group"
             found.append(f"the data set '{self.data.name}' does not say groups, so that {instead}")
-        return found
+        return [*found, *self.of_scale]
 
 
 def open_experiment(
@@ -148,8 +150,10 @@ def open_experiment(
         raise InputError(msg)
     choose_device(device)
     chosen, parsed = rows_named(rows), Budget.parse(budget)
+    of_scale: list[str] = []
     if scale is not None:
-        chosen = [scale_named(scale).of_row(row) for row in chosen]
+        brought = scale_named(scale)
+        of_scale, chosen = brought.remarks(chosen), [brought.of_row(row) for row in chosen]
     dataset = watched(open_dataset(data), on_read)
     tested = None if test is None else watched(open_dataset(test), on_read)
     return Experiment(
@@ -166,6 +170,7 @@ def open_experiment(
         sweep,
         per_group,
         scale,
+        tuple(of_scale),
     )
 
 

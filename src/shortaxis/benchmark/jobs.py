@@ -13,6 +13,7 @@ from shortaxis.benchmark.budgets import steps_within
 from shortaxis.benchmark.describing import describe, spent
 from shortaxis.benchmark.kept import read_kept
 from shortaxis.benchmark.leaks import shared_with
+from shortaxis.benchmark.provenance import provenance
 from shortaxis.benchmark.result import RESULT, Result, read_result, write_result
 from shortaxis.benchmark.rows import with_steps
 from shortaxis.benchmark.scoring import score_model
@@ -126,6 +127,8 @@ def _notes(result: Result, job: Job, experiment: Experiment, *, kept: bool) -> I
         yield f"its test score is known, so that it is final at {reached} and is not trained on"
     elif not result.complete and kept:
         yield f"its limit is spent at {reached}; raise --minutes-per-job to go on"
+    if kept and (result.modified or provenance() != (result.commit, result.modified)):
+        yield "the code that made it may not be the code of now; remove its folder to have it run anew"
     if _lacks_sweep(result, job, experiment):
         yield "its limit left no time for the sweep of weights; raise --minutes-per-job to have it"
 

@@ -6,8 +6,10 @@ together) and, where there are several, replicates, so that it holds the luck of
 all voxels and EC are no means of per-patient values: every draw computes them anew from the sums of the patients drawn.
 
 The difference of two rows uses the same draws of patients for both (a paired bootstrap). Draws of replicates are independent, but for rows
-that are the same trainings looked at in another way: what one of them owes to the luck of its seed the other owes to it, too. Sources: Efron
-and Tibshirani, An Introduction to the Bootstrap, 1993, chapters 8, 13 and 15; Holm, Scandinavian Journal of Statistics 6:65-70, 1979.
+that are the same trainings looked at in another way: what one of them owes to the luck of its seed the other owes to it, too.
+
+Sources: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapters 8, 13 and 15; Holm, Scandinavian Journal of Statistics
+6:65-70, 1979.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from shortaxis.benchmark.comparable import are_same_trainings, notes_on
+from shortaxis.benchmark.comparable import are_same_trainings, notes_on, notes_on_patients, refuse_sizes_apart
 from shortaxis.benchmark.paper import mistaken_twin, paper_order, paper_row, paper_table
 from shortaxis.benchmark.result import without
 from shortaxis.benchmark.statistics import DRAWS, Difference, Summary, compare_rows, corrected, replicates, summarise_row
@@ -140,7 +140,7 @@ def build_table(
         resampling: How to draw the intervals.
 
     Raises:
-        InputError: The baseline or a protocol is not there, or no result has scores of such patients.
+        InputError: The baseline or a protocol is not there, no result has scores of such patients, or results are of different scales.
     """
     names = [protocol.name for protocol in protocols_named("all" if protocols is None else protocols)]
     on = on or ("held-out" if any(result.held_out is not None for result in results) else "test")
@@ -149,6 +149,7 @@ def build_table(
         remedy = "run the jobs with --test" if on == "test" else "run the jobs with --hold-out or --fold"
         msg = f"no result has scores on {on} patients; {remedy}"
         raise InputError(msg)
+    refuse_sizes_apart(rows)
     chosen = _baseline(baseline, rows)
     shared = sorted({pair.test for results in rows.values() for result in results for pair in result.shared}) if on == "test" else []
     parts = []
@@ -157,7 +158,8 @@ def build_table(
         if shared:
             parts.append(_part(rows, chosen, on, name, shared, resampling))
     costs = {row: _cost(results) for row, results in rows.items()}
-    notes = [*notes_on(rows, chosen), *_twins(rows, on), *_on_paper(rows, names, on)]
+    scored = {row: [{score.patient for score in scores} for scores in replicates(found, on, names[0])] for row, found in rows.items()}
+    notes = [*notes_on(rows, chosen), *notes_on_patients(scored, chosen), *_twins(rows, on), *_on_paper(rows, names, on)]
     return BenchmarkTable(chosen, on, tuple(parts), costs, tuple(notes), resampling)
 
 

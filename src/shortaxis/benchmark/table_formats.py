@@ -77,8 +77,7 @@ def _text_grid(part: Part, headings: Mapping[str, str], title: str) -> Table:
     for heading in headings.values():
         grid.add_column(heading, justify="right", no_wrap=True)
     for line in part.lines:
-        counts = f"{line.trainings} training{'s' if line.trainings > 1 else ''}\n{line.patients} patients"
-        head = "\n".join([*wrap(line.row, WIDEST_NAME), f"[dim]{counts}[/]"])
+        head = "\n".join([*wrap(line.row, WIDEST_NAME), *(f"[dim]{count}[/]" for count in _counts(line))])
         grid.add_row(head, *(_text_cell(line, figure) for figure in headings), end_section=True)
     return grid
 
@@ -123,30 +122,32 @@ def as_markdown(table: BenchmarkTable) -> str:
             rows = [[line.row, *(_change(line.differences[name]) for name in FIGURES)] for line in compared]
             blocks += [f"Difference to {table.baseline}", _pipes(["Row", *FIGURES.values()], rows)]
     blocks += ["**Cost**", _pipes(["Row", *COSTS], [[row, *_cost_cells(cost)] for row, cost in table.costs.items()])]
-    return "\n\n".join([*blocks, "\n".join(f"* {sentence}" for sentence in legend(table))]) + "\n"
+    return "\n\n".join([*blocks, "\n".join("* " + sentence.replace("*", r"\*") for sentence in legend(table))]) + "\n"
 
 
 def as_latex(table: BenchmarkTable) -> str:
-    """One `tabular` a part (package booktabs): mean ± SD, a mark for the difference, the paper's figure in grey below (package xcolor)."""
+    """For each part a `tabular` of figures and one of differences (package booktabs).
+
+    Below a mean ± SD stands its interval, and below that in grey the paper's figure (package xcolor).
+    """
     blocks = []
     for part in table.parts:
-        columns = "l" + "r" * len(part.headings) + "rr"
-        lines = [
-            f"% {_title(part)}: {part.description}",
-            rf"\begin{{tabular}}{{{columns}}}",
-            r"\toprule",
-            " & ".join(["Row", *map(_tex, part.headings.values()), "Par. [M]", "GFLOPs"]) + r" \\",
-            r"\midrule",
-        ]
+        lines = []
         for line in part.lines:
             cost = table.costs[line.row]
-            cells = [f"${_spread(line.figures[name], 'latex')}${_tex_mark(line, name)}" for name in part.headings]
-            lines.append(" & ".join([_tex(line.row), *cells, f"{cost.parameters / 1e6:.3g}", f"{cost.flops / 1e9:.3g}"]) + r" \\")
+            cells = [f"${_spread(line.figures[name], 'latex')}$" for name in part.headings]
+            lines.append([_tex(line.row), *cells, f"{cost.parameters / 1e6:.3g}", f"{cost.flops / 1e9:.3g}"])
+            ranges = [_tex_range(line.figures[name]) for name in part.headings]
+            lines.append([rf"\quad {', '.join(_counts(line))}", *ranges, "", ""])
             if line.paper or line.mistaken:
                 shown = [_printed(line, name).replace("−", "-") for name in part.headings]
                 printed = [rf"\textcolor{{gray}}{{{value}}}" if value else "" for value in shown]
-                lines.append(" & ".join([r"\quad\textcolor{gray}{paper}", *printed, "", ""]) + r" \\")
-        blocks.append("\n".join([*lines, r"\bottomrule", r"\end{tabular}"]))
+                lines.append([r"\quad\textcolor{gray}{paper}", *printed, "", ""])
+        head = ["Row", *map(_tex, part.headings.values()), "Par. [M]", "GFLOPs"]
+        blocks.append(_tabular(f"{_title(part)}: {part.description}", head, lines))
+        changes = [[_tex(line.row), *(_tex_change(line.differences[name]) for name in FIGURES)] for line in part.lines if line.differences]
+        if changes:
+            blocks.append(_tabular(f"Difference to {table.baseline}", ["Row", *FIGURES.values()], changes))
     return "\n\n".join([*blocks, "\n".join(f"% {line}" for line in legend(table))]) + "\n"
 
 
@@ -176,6 +177,10 @@ FORMATS: Final[dict[str, Callable[[BenchmarkTable], str]]] = {"markdown": as_mar
 
 def _title(part: Part) -> str:
     return f"Protocol {part.protocol}, {part.patients}"
+
+
+def _counts(line: Line) -> list[str]:
+    return [f"{n} {word}{'' if n == 1 else 's'}" for n, word in ((line.trainings, "training"), (line.patients, "patient"))]
 
 
 def _has_paper(part: Part) -> bool:
@@ -244,6 +249,17 @@ def _tex(text: str) -> str:
     return text
 
 
-def _tex_mark(line: Line, name: str) -> str:
-    mark = line.differences[name].mark if name in line.differences else ""
-    return rf"\textsuperscript{{{mark}}}" if mark else ""
+def _tex_range(figure: Summary | Difference) -> str:
+    """An interval; each end in math mode, so that its sign is a minus."""
+    return "" if np.isnan(figure.low) else rf"{{\scriptsize ${figure.low:.2f}$ to ${figure.high:.2f}$}}"
+
+
+def _tex_change(difference: Difference) -> str:
+    mark = rf"\textsuperscript{{{difference.mark}}}" if difference.mark else ""
+    return f"${difference.value:+.2f}${mark} {_tex_range(difference)}".strip()
+
+
+def _tabular(comment: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [" & ".join(row) + r" \\" for row in (head, *rows)]
+    begin, end = rf"\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}", r"\end{tabular}"
+    return "\n".join([f"% {comment}", begin, r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule", end])

@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
+import torch
 
 from shortaxis.benchmark.rows import Row, with_steps
 from shortaxis.errors import InputError
 from shortaxis.preprocessing import build_grid
 from shortaxis.training.recipe import Count, Positive  # noqa: TC001 - msgspec reads the annotations
+from shortaxis.training.run import spec_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shortaxis.training.recipe import Averaging, Batch, Members, Recipe
 
 
@@ -41,6 +45,25 @@ class Scale(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     frames: Count
     slices: Count
     decay: Annotated[float, msgspec.Meta(ge=0, lt=1)]
+
+    def remarks(self, rows: Sequence[Row]) -> list[str]:
+        """What a user of networks of his own does not expect: the scale has no size for one of them, or makes a row larger.
+
+        Args:
+            rows: As their recipes have them.
+
+        Returns:
+            Sentences, one a finding.
+        """
+        found = []
+        for row in rows:
+            unnamed = sorted({group.network for group in row.recipe.members} - self.networks.keys())
+            if unnamed:
+                found.append(f"{row.name}: this scale has no size for {' and '.join(unnamed)}, so that it keeps that of the recipe")
+            before, after = _parameters(row.recipe), _parameters(self._of_recipe(row.recipe))
+            if after > before:
+                found.append(f"{row.name}: this scale makes it larger, {after:,} parameters in place of {before:,}")
+        return found
 
     def of_row(self, row: Row) -> Row:
         """The row at this scale, under the same name.
@@ -90,6 +113,11 @@ def scale_named(name: str) -> Scale:
         msg = f"no scale is called '{name}'; known are {', '.join(scale_names())}, and without --scale rows keep the size of their recipes"
         raise InputError(msg)
     return msgspec.convert(tomllib.loads((_folder() / f"{name}.toml").read_text(encoding="utf-8")), Scale)
+
+
+def _parameters(recipe: Recipe) -> int:
+    with torch.device("meta"):
+        return sum(values.numel() for values in spec_of(recipe).build().parameters())
 
 
 def _folder() -> Path:
