@@ -134,10 +134,22 @@ def test_a_fold_beyond_the_folds_is_refused(run, recipe, packed, tmp_path):
     assert "--fold 3" in result.stderr
 
 
-def test_an_unknown_recipe_is_refused_with_those_known(run, tmp_path):
-    result = run("train", "no-such", "--data", "phantom:2", "--out", tmp_path / "run")
+def test_an_unknown_recipe_is_refused_with_the_nearest(run, tmp_path):
+    result = run("train", "2unet-uncertainti", "--data", "phantom:2", "--out", tmp_path / "run")
     assert result.exit_code == 2
     assert "paper/2unet-uncertainty" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "changed"), [('"uncertainty"', '"fxed"'), ('name = "adamw"', 'name = "sgd"'), ("[batch]", '[loss]\nname = "dice"\n[batch]')]
+)
+def test_a_refused_recipe_leaves_no_folder(run, recipe, packed, tmp_path, line, changed):
+    recipe.write_text(RECIPE.replace(line, changed))
+    result = run("train", recipe, "--data", f"packed:{packed}", "--device", "cpu", "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert str(recipe) in result.stderr
+    assert not (tmp_path / "run").exists()
+    assert run("networks", recipe).exit_code == 2
 
 
 def test_recipes_are_listed(run):
