@@ -136,7 +136,7 @@ def test_a_finished_job_gets_its_test_scores_later_without_training_again(start,
 
 
 @pytest.mark.parametrize(
-    ("change", "told"), [({"budget": "steps=3"}, "another budget"), ({"per_group": 1}, "another train patients and another held out")]
+    ("change", "told"), [({"budget": "steps=3"}, "(budget: 'recipe' there, 'steps=3' here)"), ({"per_group": 1}, "(train_patients: [")]
 )
 def test_a_folder_of_another_experiment_is_refused(start, change, told):
     run_jobs(start())
@@ -339,4 +339,4 @@ def test_a_job_at_a_scale_says_so_and_is_not_mixed_with_others(start, tmp_path):
     other = start(["rows/unet"], budget="steps=1")
     (outcome,) = run_jobs(other)
     assert outcome.state == "failed"
-    assert "holds a job with another recipe" in outcome.error
+    assert "holds a job that was asked for otherwise (recipe.members[0].options.widths" in outcome.error

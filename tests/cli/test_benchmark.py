@@ -62,6 +62,14 @@ def bench(run, tmp_path):
     return lambda *more: run("benchmark", "run", *fixed, *more)
 
 
+def test_rows_that_cannot_be_trained_are_refused_before_the_first_job(bench, tmp_path):
+    (tmp_path / "odd.toml").write_text('extends = "2unet-fixed.toml"\n[pooling]\nrule = "fixed"\nweights = [0.2, 0.3, 0.5]\n')
+    refused = bench("--rows", f"{tmp_path / 'unet.toml'},{tmp_path / 'odd.toml'}")
+    assert refused.exit_code == 2
+    assert "odd.toml: fixed pooling has 3 weights for 2 members" in refused.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_rows_and_seeds_become_a_table_and_figures(run, bench, tmp_path):
     made = bench("--seeds", "0,1", "--sweep", "--json")
     assert made.exit_code == 0, made.output

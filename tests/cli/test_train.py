@@ -73,6 +73,18 @@ def test_a_run_leaves_model_split_log_and_scores(run, recipe, packed, tmp_path):
     assert "loss" in result.stderr
 
 
+def test_a_hold_out_of_other_numbers_than_asked_for_is_told_of_by_train_split_and_benchmark(run, recipe, packed, tmp_path):
+    data, asked = f"packed:{packed}", ("--hold-out", 2)
+    for line in (
+        ("train", recipe, "--data", data, "--steps", 1, "--device", "cpu", "--out", tmp_path / "run"),
+        ("split", data, "--out", tmp_path / "split.json"),
+        ("benchmark", "run", "--rows", recipe, "--data", data, "--budget", "steps=1", "--device", "cpu", "--out", tmp_path / "bench"),
+    ):
+        result = run(*line, *asked)
+        assert result.exit_code == 0, result.stderr
+        assert "Warning: data set 'phantom': held out are not 2 of each group but 1 of 3 in NOR; " in result.stderr
+
+
 def test_a_spent_budget_can_be_resumed_and_the_run_keeps_its_split(run, recipe, packed, tmp_path):
     out = tmp_path / "run"
     line = ("train", recipe, "--data", f"packed:{packed}", "--device", "cpu", "--out", out)
@@ -134,10 +146,22 @@ def test_a_fold_beyond_the_folds_is_refused(run, recipe, packed, tmp_path):
     assert "--fold 3" in result.stderr
 
 
-def test_an_unknown_recipe_is_refused_with_those_known(run, tmp_path):
-    result = run("train", "no-such", "--data", "phantom:2", "--out", tmp_path / "run")
+def test_an_unknown_recipe_is_refused_with_the_nearest(run, tmp_path):
+    result = run("train", "2unet-uncertainti", "--data", "phantom:2", "--out", tmp_path / "run")
     assert result.exit_code == 2
     assert "paper/2unet-uncertainty" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "changed"), [('"uncertainty"', '"fxed"'), ('name = "adamw"', 'name = "sgd"'), ("[batch]", '[loss]\nname = "dice"\n[batch]')]
+)
+def test_a_refused_recipe_leaves_no_folder(run, recipe, packed, tmp_path, line, changed):
+    recipe.write_text(RECIPE.replace(line, changed))
+    result = run("train", recipe, "--data", f"packed:{packed}", "--device", "cpu", "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert str(recipe) in result.stderr
+    assert not (tmp_path / "run").exists()
+    assert run("networks", recipe).exit_code == 2
 
 
 def test_recipes_are_listed(run):

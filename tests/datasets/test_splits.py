@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 
 import numpy as np
@@ -13,7 +14,7 @@ from shortaxis.datasets.acdc import read_acdc
 from shortaxis.datasets.dataset import Dataset, FrameRef
 from shortaxis.datasets.packed import read_packed, write_packed
 from shortaxis.datasets.splits import Split, duplicate_patients, fingerprint, hold_out, k_fold, overlap, refuse_leaks
-from shortaxis.errors import InputError
+from shortaxis.errors import DataWarning, InputError
 from shortaxis.study import Frame
 
 GROUPS = ("DCM", "HCM", "MINF", "NOR", "RV")
@@ -69,6 +70,7 @@ def test_folds_part_the_patients_and_deal_each_group_evenly():
         assert 19 <= len(split.held_out) <= 21
 
 
+@pytest.mark.filterwarnings("ignore::shortaxis.errors.DataWarning")
 @settings(max_examples=30)
 @given(
     groups=st.lists(st.sampled_from([*GROUPS, None]), min_size=5, max_size=30),
@@ -87,19 +89,33 @@ def test_no_split_ever_leaks(groups, pairs, seed):
         assert sorted(split.train + split.held_out) == list(data.patients)
 
 
-def test_a_group_without_a_name_gives_a_fifth():
-    assert len(hold_out(made(numbered(30, [None]))).held_out) == 6
+def test_a_group_without_a_name_gives_a_fifth_and_says_so():
+    with pytest.warns(DataWarning, match=r"^data set 'made': held out are not 4 of each group but 6 of 30 of unknown group; .* a fifth"):
+        assert len(hold_out(made(numbered(30, [None]))).held_out) == 6
 
 
-def test_a_small_group_gives_at_most_half():
-    data = made(numbered(3, ["NOR", "RV"]))
-    assert Counter(data.groups[patient] for patient in hold_out(data).held_out) == {"NOR": 1, "RV": 1}
+def test_a_small_group_gives_at_most_half_and_is_named():
+    data = made(numbered(3, ["NOR", "RV"]) | {f"q{number}": "DCM" for number in range(8)})
+    with pytest.warns(DataWarning, match=r"not 4 of each group but 1 of 3 in NOR, 1 of 3 in RV; a group gives at most half") as caught:
+        split = hold_out(data)
+    assert Counter(data.groups[patient] for patient in split.held_out) == {"NOR": 1, "RV": 1, "DCM": 4}
+    assert len(caught) == 1
+    assert "DCM" not in str(caught[0].message)
 
 
-def test_groups_of_one_are_drawn_from_together():
-    assert len(hold_out(made(numbered(1))).held_out) == 1
+def test_groups_of_one_are_drawn_from_together_and_said_to_be():
+    with pytest.warns(DataWarning, match=r"held out are not 1 of each group but 1 of all 5;.* a fifth of all is taken$"):
+        assert len(hold_out(made(numbered(1)), per_group=1).held_out) == 1
 
 
+def test_a_hold_out_of_as_many_as_were_asked_for_says_nothing():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        hold_out(acdc_like)
+        hold_out(made(numbered(5, [None])), per_group=1)
+
+
+@pytest.mark.filterwarnings("ignore::shortaxis.errors.DataWarning")
 def test_two_pairs_of_twins_still_give_a_hold_out():
     data = made(dict.fromkeys("abcd", "NOR"), twins=[("a", "b"), ("c", "d")])
     split = hold_out(data)

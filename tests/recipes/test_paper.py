@@ -115,7 +115,5 @@ def test_unknown_option_of_the_pooling_or_the_grid_is_refused_by_its_name(tmp_pa
     text = (resources.files("shortaxis") / "recipes" / "paper" / "2unet-uncertainty.toml").read_text(encoding="utf-8")
     path = tmp_path / "mine.toml"
     path.write_text(text.replace(f"\n{line}\n", f"\n{line}\n{swap}\n"), encoding="utf-8")
-    spec = spec_of(load_recipe(path))
-    build = spec.build if "rule" in line else spec.build_grid
     with pytest.raises(InputError, match=swap.split(" ", maxsplit=1)[0]):
-        build()
+        load_recipe(path)

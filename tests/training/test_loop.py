@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 import torch
@@ -76,17 +77,37 @@ def test_the_checkpoint_is_saved_on_the_way(recipe, discs, tmp_path, monkeypatch
     assert seen == [1, 2, 3, 3]
 
 
-def test_another_recipe_cannot_resume(recipe, discs, tmp_path):
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"seed": 9}, "seed: 3 there, 9 here"),
+        ({"optimizer": {"learning_rate": 0.01}}, "optimizer.learning_rate: 0.02 there, 0.01 here"),
+        (
+            {"members": [{"network": "unet", "count": 3, "options": {"widths": [4, 8], "dropout": 0.1}}]},
+            "members[0].count: 2 there, 3 here",
+        ),
+        (
+            {"members": [{"network": "unet", "count": 2, "options": {"widths": [4, 6], "dropout": 0.1}}]},
+            "members[0].options.widths[1]: 8 there, 6 here",
+        ),
+        ({"pooling": {"temperature": 2.0}}, "pooling.temperature: nothing there, 2.0 here"),
+    ],
+)
+def test_another_recipe_cannot_resume_and_the_first_key_that_differs_is_named(recipe, discs, tmp_path, changes, told):
     start(recipe(), discs, tmp_path).train(steps=1)
-    other = start(recipe(seed=9), discs, tmp_path)
-    with pytest.raises(InputError, match="another recipe"):
+    other = start(recipe(**changes), discs, tmp_path)
+    before = [value.clone() for value in other.ensemble.state_dict().values()]
+    with pytest.raises(
+        InputError, match=re.escape(f"this run was started with another recipe or other data ({told}); resume with the same")
+    ):
         other.resume()
+    assert all(map(torch.equal, before, other.ensemble.state_dict().values()))
 
 
 def test_other_data_cannot_resume(recipe, discs, tmp_path):
     start(recipe(), discs, tmp_path).train(steps=1)
     other = start(recipe(), discs.select(["p0", "p1"]), tmp_path)
-    with pytest.raises(InputError, match="other data"):
+    with pytest.raises(InputError, match=r"other data \(frames: 8 there, 4 here\)"):
         other.resume()
 
 

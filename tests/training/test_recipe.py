@@ -14,9 +14,36 @@ def test_every_recipe_of_the_package_loads_and_survives_plain_types():
         assert recipe_from_dict(recipe_to_dict(recipe)) == recipe
 
 
-def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(InputError, match=r"no recipe is called 'nonsense'.*release"):
-        load_recipe("nonsense")
+def test_an_unknown_name_is_told_with_its_nearest_and_where_all_are_listed():
+    with pytest.raises(InputError, match=r"no recipe is called 'relaese'; the nearest are release.*`shortaxis train --list`") as caught:
+        load_recipe("relaese")
+    assert len(str(caught.value)) < 200
+    with pytest.raises(
+        InputError, match=r"no recipe is called 'xyzzy'; give one that `shortaxis train --list` shows, or the path of a \.toml"
+    ):
+        load_recipe("xyzzy")
+
+
+def test_a_name_that_lacks_the_ending_of_a_file_is_told_so(tmp_path, monkeypatch):
+    write(tmp_path, base='extends = "rows/base"\n', child='extends = "base"\n')
+    with pytest.raises(InputError) as caught:
+        load_recipe(tmp_path / "child.toml")
+    told = "its `extends`: no recipe is called 'base'; for the file of that name write 'base.toml'"
+    assert str(caught.value) == f"{tmp_path / 'child.toml'}: {told}"
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"^no recipe is called 'base'; for the file of that name write 'base\.toml'$"):
+        load_recipe("base")
+
+
+def test_what_a_recipe_extends_is_told_with_the_file_that_says_so(tmp_path):
+    write(tmp_path, top='extends = "middle.toml"\n', middle='extends = "missing.toml"\n', other='extends = "rows/unett"\n')
+    with pytest.raises(InputError) as caught:
+        load_recipe(tmp_path / "top.toml")
+    assert str(caught.value).startswith(
+        f"{tmp_path / 'middle.toml'}: its `extends`: {tmp_path / 'missing.toml'}: the recipe cannot be read"
+    )
+    with pytest.raises(InputError, match=r"other\.toml: its `extends`: no recipe is called 'rows/unett'; the nearest are rows/unet,"):
+        load_recipe(tmp_path / "other.toml")
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from shortaxis.errors import InputError
 from shortaxis.inference.device import choose_device
 from shortaxis.inference.predictor import Model, load_model
 from shortaxis.io.atomic import atomic_path, write_json
+from shortaxis.training.difference import difference
 from shortaxis.training.recipe import recipe_from_dict, recipe_to_dict
 from shortaxis.training.run import spec_of, train
 from shortaxis.training.stages import MODEL, holds_run
@@ -270,9 +271,9 @@ def settle(job: Job, experiment: Experiment, folder: Path) -> Recipe:
     begun = holds_run(folder / RUN) or (folder / RESULT).is_file()  # what failed before its first checkpoint may be asked for anew
     if begun and path.is_file():
         kept = read_kept(path, _Asked, "what was asked of an earlier job", "remove its folder to have it run anew, or choose another --out")
-        changed = [key.replace("_", " ") for key, value in asked.items() if kept.asked.get(key) != value]
-        if changed:
-            msg = f"{folder}: holds a job with another {' and another '.join(changed)}; choose another --out, or remove the folder"
+        found = difference(kept.asked, asked)
+        if found is not None:
+            msg = f"{folder}: holds a job that was asked for otherwise ({found}); choose another --out, or remove the folder"
             raise InputError(msg)
         return recipe_from_dict(kept.recipe, str(path))
     budgeted = _budgeted(recipe, job, experiment)

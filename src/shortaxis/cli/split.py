@@ -14,7 +14,9 @@ from shortaxis.cli.console import print_json, show
 def split(
     data: Annotated[str, typer.Argument(metavar="DATA", help="Data set, KIND:PATH, such as acdc:acdc/training.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="JSON file to write.")],
-    hold_out: Annotated[int | None, typer.Option(metavar="N", min=1, help="Hold out N patients of each group.")] = None,
+    hold_out: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Hold out N patients of each group, of a small group at most half.")
+    ] = None,
     fold: Annotated[int | None, typer.Option(metavar="K", min=0, help="Hold out fold K, counted from 0.")] = None,
     folds: Annotated[int, typer.Option(metavar="N", min=2, help="Number of folds.")] = 5,
     seed: Annotated[int, typer.Option(help="Draws the patients.")] = 0,

@@ -27,7 +27,9 @@ def train(
     out: Annotated[Path | None, typer.Option(metavar="RUN", help="Folder for checkpoint, log, model and scores.")] = None,
     fold: Annotated[int | None, typer.Option(metavar="K", min=0, help="Hold out fold K, counted from 0.")] = None,
     folds: Annotated[int, typer.Option(metavar="N", min=2, help="Number of folds.")] = 5,
-    hold_out: Annotated[int | None, typer.Option(metavar="N", min=1, help="Hold out N patients of each group.")] = None,
+    hold_out: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Hold out N patients of each group, of a small group at most half.")
+    ] = None,
     split: Annotated[Path | None, typer.Option(metavar="FILE", help="Split as `shortaxis split` wrote it.")] = None,
     seed: Annotated[
         int | None, typer.Option(help="Seed of the training, in place of the recipe's; folds and hold-out do not change.")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shortaxis.datasets.packed import to_uint8
-from shortaxis.errors import InputError
+from shortaxis.errors import DataWarning, InputError
 from shortaxis.io.atomic import write_json
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def hold_out(dataset: Dataset, *, per_group: int = 4, seed: int = 0) -> Split:
         dataset: What to split; its images are read once, to find those that are identical.
         per_group: How many patients of each group to hold out; of a small group at most half. Patients of unknown group are one
             group of their own, of which 20 % are held out. Where every group is too small to give one, all patients are one group.
+            A `DataWarning` says which groups gave another number, and how many.
         seed: Draws the patients.
 
     Raises:
@@ -96,11 +98,23 @@ def hold_out(dataset: Dataset, *, per_group: int = 4, seed: int = 0) -> Split:
         msg = f"data set '{dataset.name}' has {len(blocks)} distinct patients; a hold-out needs at least 2"
         raise InputError(msg)
     held_out: set[str] = set()
+    otherwise: list[str] = []
     for group, members in _strata(blocks, dataset.groups).items():
-        held_out |= _draw(members, per_group if group else _fifth(members), seed)
+        drawn = _draw(members, per_group if group else _fifth(members), seed)
+        held_out |= drawn
+        if len(drawn) != per_group:
+            otherwise.append(f"{len(drawn)} of {sum(map(len, members))} {f'in {group}' if group else 'of unknown group'}")
     if not held_out:
         smallest = min(_drawn(blocks, seed), key=len)
         held_out = _draw(blocks, _fifth(blocks), seed) or set(smallest)
+        otherwise = [f"{len(held_out)} of all {len(dataset.patients)}"]
+    if otherwise:
+        warnings.warn(
+            f"data set '{dataset.name}': held out are not {per_group} of each group but {', '.join(otherwise)}; a group gives at most half "
+            "of its patients, those of unknown group a fifth, and where no group can give any a fifth of all is taken",
+            DataWarning,
+            stacklevel=2,
+        )
     return _split(dataset, held_out, seed)
 
 

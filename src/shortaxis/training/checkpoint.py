@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -13,6 +14,7 @@ from shortaxis.errors import InputError
 from shortaxis.io.atomic import atomic_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from torch import Tensor, nn
@@ -46,6 +48,17 @@ def save_checkpoint(path: Path, *, module: nn.Module, average: nn.Module, optimi
         save_file(stored, temporary, metadata={_KEY: json.dumps(state)})
 
 
+def read_state(path: Path) -> dict[str, Any]:
+    """Read the `state` of a checkpoint, without its tensors.
+
+    Raises:
+        InputError: The file is missing or damaged.
+    """
+    with _refusing(path), safe_open(path, framework="pt") as stream:
+        state: dict[str, Any] = json.loads(stream.metadata()[_KEY])
+    return state
+
+
 def load_checkpoint(path: Path, *, module: nn.Module, average: nn.Module, optimizer: Optimizer) -> dict[str, Any]:
     """Read a checkpoint into the objects of a run.
 
@@ -55,9 +68,9 @@ def load_checkpoint(path: Path, *, module: nn.Module, average: nn.Module, optimi
     Raises:
         InputError: The file is missing, damaged, or belongs to another architecture.
     """
-    try:
+    state = read_state(path)
+    with _refusing(path):
         with safe_open(path, framework="pt") as stream:
-            state: dict[str, Any] = json.loads(stream.metadata()[_KEY])
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
         for prefix, part in (("module", module), ("average", average)):
             part.load_state_dict(_below(tensors, prefix))
@@ -67,11 +80,18 @@ def load_checkpoint(path: Path, *, module: nn.Module, average: nn.Module, optimi
             slots.setdefault(int(index), {})[slot] = value
         optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
         _lay_out_as_parameters(optimizer)
+    return state
+
+
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    """Turn what a checkpoint that is missing, damaged or of something else makes of itself into one sentence."""
+    try:
+        yield
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         msg = f"{path}: the run cannot resume from this checkpoint ({type(error).__name__}: {reason}); start anew in another --out folder"
         raise InputError(msg) from error
-    return state
 
 
 def _lay_out_as_parameters(optimizer: Optimizer) -> None:

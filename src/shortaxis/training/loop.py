@@ -19,8 +19,9 @@ from shortaxis.losses import TotalLoss, diversity_named, loss_named
 from shortaxis.training.augmentation import augment
 from shortaxis.training.averaging import AveragedWeights
 from shortaxis.training.batches import BatchPlan, iterate_batches, pack_epoch
-from shortaxis.training.checkpoint import load_checkpoint, save_checkpoint
+from shortaxis.training.checkpoint import load_checkpoint, read_state, save_checkpoint
 from shortaxis.training.compiling import is_compiled, is_failure_of_compiler, reason_of
+from shortaxis.training.difference import difference
 from shortaxis.training.recipe import recipe_from_dict, recipe_to_dict
 
 if TYPE_CHECKING:
@@ -102,16 +103,20 @@ class Run:
         if self.checkpoint is None:
             msg = "a run without a checkpoint cannot resume; give it a path"
             raise InputError(msg)
-        state = load_checkpoint(self.checkpoint, module=self.ensemble, average=self.average.module, optimizer=self.optimizer)
-        if recipe_from_dict(state["recipe"], str(self.checkpoint)) != self.recipe or state["frames"] != len(self.data.depths):
+        state = read_state(self.checkpoint)
+        kept = recipe_to_dict(recipe_from_dict(state["recipe"], str(self.checkpoint)))
+        found = difference(kept | {"frames": state["frames"]}, recipe_to_dict(self.recipe) | {"frames": len(self.data.depths)})
+        if found is not None:
             msg = (
-                f"{self.checkpoint}: this run was started with another recipe or other data; resume with the same, or choose another --out"
+                f"{self.checkpoint}: this run was started with another recipe or other data ({found}); "
+                "resume with the same, or choose another --out"
             )
             raise InputError(msg)
         if state["processes"] != self.processes.count:
             counts = f"{state['processes']} processes, not {self.processes.count}"
             msg = f"{self.checkpoint}: this run was started with {counts}; resume with as many"
             raise InputError(msg)
+        load_checkpoint(self.checkpoint, module=self.ensemble, average=self.average.module, optimizer=self.optimizer)
         self.step, self.seconds = state["step"], state["seconds"]
 
     def save(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from shortaxis.errors import InputError
+from shortaxis.training.checking import check_recipe
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
@@ -235,14 +237,13 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
     A file may hold `extends = "NAME"`, the name of a recipe in the package or a path beside it, and then only what differs; see `merged`.
 
     Raises:
-        InputError: There is no such recipe, or the file, or one that it extends, is not a valid one; the message names the key.
+        InputError: There is no such recipe, the file, or one that it extends, is not a valid one, or it cannot be trained (`check_recipe`);
+            the message names the file and the key.
     """
     path = _path_of(name_or_path)
-    try:
-        return msgspec.convert(_content(path, ()), Recipe)
-    except msgspec.ValidationError as error:
-        msg = f"{path}: not a valid recipe: {error}"
-        raise InputError(msg) from error
+    recipe = recipe_from_dict(_content(path, ()), str(path))
+    check_recipe(recipe, str(path))
+    return recipe
 
 
 WHOLE: Final = ("members", "pooling", "grid", "policy", "augmenting")
@@ -258,27 +259,40 @@ def merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _path_of(name_or_path: str | Path, beside: Path | None = None) -> Path:
-    """The file of a recipe; a path is relative to the folder `beside`."""
-    path = Path(name_or_path)
+def _path_of(name_or_path: str | Path, child: Path | None = None) -> Path:
+    """The file of a recipe; of one that a `child` extends, seen from the child's folder."""
+    beside = Path() if child is None else child.parent
+    path = beside / name_or_path
     if path.suffix == ".toml":
-        return path if beside is None else beside / path
-    path = Path(str(resources.files("shortaxis") / "recipes")) / f"{name_or_path}.toml"
-    if not path.is_file():
-        msg = f"no recipe is called '{name_or_path}'; known are {', '.join(recipe_names())}, or give the path of a .toml file"
-        raise InputError(msg)
-    return path
+        return path
+    known = Path(str(resources.files("shortaxis") / "recipes")) / f"{name_or_path}.toml"
+    if known.is_file():
+        return known
+    if (beside / f"{name_or_path}.toml").is_file():
+        hint = f"for the file of that name write '{name_or_path}.toml'"
+    else:
+        near = get_close_matches(str(name_or_path), recipe_names(), cutoff=0.5)
+        nearest = f"the nearest are {', '.join(near)}; " if near else ""
+        hint = f"{nearest}give one that `shortaxis train --list` shows, or the path of a .toml file"
+    msg = f"{_extending(child)}no recipe is called '{name_or_path}'; {hint}"
+    raise InputError(msg)
+
+
+def _extending(child: Path | None) -> str:
+    """How an error begins that is met in what a `child` extends."""
+    return "" if child is None else f"{child}: its `extends`: "
 
 
 def _content(path: Path, extended_by: tuple[Path, ...]) -> dict[str, Any]:
     """What a file says, over what the file says that it extends."""
-    if path.resolve() in extended_by:
+    if path.resolve() in {child.resolve() for child in extended_by}:
         msg = f"{path}: extends itself by way of other recipes; take `extends` out of one of them"
         raise InputError(msg)
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        msg = f"{path}: the recipe cannot be read ({error.strerror}); check the path"
+        child = extended_by[-1] if extended_by else None
+        msg = f"{_extending(child)}{path}: the recipe cannot be read ({error.strerror}); check the path"
         raise InputError(msg) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         msg = f"{path}: not a valid recipe: {error}"
@@ -289,7 +303,7 @@ def _content(path: Path, extended_by: tuple[Path, ...]) -> dict[str, Any]:
     if not isinstance(base, str):
         msg = f"{path}: `extends` must be the name of a recipe or the path of a .toml file, not {base!r}"
         raise InputError(msg)
-    return merged(_content(_path_of(base, path.parent), (*extended_by, path.resolve())), content)
+    return merged(_content(_path_of(base, path), (*extended_by, path)), content)
 
 
 def recipe_to_dict(recipe: Recipe) -> dict[str, Any]:

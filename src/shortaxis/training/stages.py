@@ -10,6 +10,7 @@ import torch
 
 from shortaxis.ensemble.model_file import ModelSpec, read_model, save_model
 from shortaxis.errors import InputError
+from shortaxis.training.difference import difference
 from shortaxis.training.loop import Run, schedule_length
 from shortaxis.training.recipe import recipe_from_dict, recipe_to_dict
 from shortaxis.training.run_log import RunLog
@@ -154,9 +155,13 @@ class Course:
             return None
         ensemble, spec = read_model(path)
         card = spec.card
-        same = recipe_from_dict(card.get("recipe"), str(path)) == stage.recipe and card.get("train_patients") == list(stage.patients)
-        if not same:
-            msg = f"{path}: this stage was trained by another recipe or on other patients; resume with the same, or choose another --out"
+        kept = recipe_to_dict(recipe_from_dict(card.get("recipe"), str(path))) | {"train_patients": card.get("train_patients")}
+        found = difference(kept, recipe_to_dict(stage.recipe) | {"train_patients": list(stage.patients)})
+        if found is not None:
+            msg = (
+                f"{path}: this stage was trained by another recipe or on other patients ({found}); "
+                "resume with the same, or choose another --out"
+            )
             raise InputError(msg)
         self.done.append((card["steps"], card["training_seconds"]))
         return ensemble

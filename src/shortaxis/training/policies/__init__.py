@@ -32,7 +32,7 @@ def build_policy(table: dict[str, Any]) -> Policy:
     """
     options = dict(table)
     kind = options.pop("kind", None)
-    if kind not in POLICIES:
+    if not isinstance(kind, str) or kind not in POLICIES:
         msg = f"no policy is called {kind!r}; give [policy] a kind out of {', '.join(sorted(POLICIES))}"
         raise InputError(msg)
     try:

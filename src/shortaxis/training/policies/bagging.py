@@ -31,15 +31,24 @@ class Bagging:
     About 63 of 100 patients are seen by a member. Patients are drawn, not frames: the frames of a patient are not independent.
     """
 
-    def stages(self, recipe: Recipe, dataset: Dataset) -> list[Stage]:
-        """One run a member, each on its draw.
+    def check(self, recipe: Recipe) -> None:
+        """Refuse members that differ, and what `Stacking` refuses.
 
         Raises:
-            InputError: The members are of several kinds.
+            InputError: The members are of several kinds, or there is a diversity term.
         """
         if len(recipe.members) > 1:
             msg = f"the recipe '{recipe.name}' bags members of several kinds; give one [[members]] table, or choose the policy 'stacking'"
             raise InputError(msg)
+        Stacking().check(recipe)
+
+    def stages(self, recipe: Recipe, dataset: Dataset) -> list[Stage]:
+        """One run a member, each on its draw.
+
+        Raises:
+            InputError: As `check`.
+        """
+        self.check(recipe)
         stages = Stacking().stages(recipe, dataset)
         return [replace(stage, patients=bootstrap(dataset.patients, recipe.seed, *stage.members)) for stage in stages]
 

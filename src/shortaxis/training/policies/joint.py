@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 class Joint:
     """One run, one loss, one optimizer for all members."""
 
+    def check(self, recipe: Recipe) -> None:
+        """Any recipe will do."""
+
     def stages(self, recipe: Recipe, dataset: Dataset) -> list[Stage]:
         """The run itself."""
         count = sum(group.count for group in recipe.members)

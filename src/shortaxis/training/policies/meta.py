@@ -56,15 +56,24 @@ class MetaStacking:
                 msg = f"policy 'meta': {name} must be above 0 and at most {most:g}, not {value!r}"
                 raise InputError(msg)
 
-    def stages(self, recipe: Recipe, dataset: Dataset) -> list[Stage]:
-        """For each fold one run a member on the other folds, then one run a member on all patients.
+    def check(self, recipe: Recipe) -> None:
+        """Refuse any pooling but the one that is learned, and what `Stacking` refuses.
 
         Raises:
-            InputError: The recipe's pooling is not `meta` or has its weights already, or there are too few patients for the folds.
+            InputError: The recipe's pooling is not `meta` or has its weights already, or there is a diversity term.
         """
         if recipe.pooling != {"rule": "meta"}:
             msg = f"the recipe '{recipe.name}' learns its meta-classifier, so its pooling must be rule = \"meta\" and nothing else"
             raise InputError(msg)
+        Stacking().check(recipe)
+
+    def stages(self, recipe: Recipe, dataset: Dataset) -> list[Stage]:
+        """For each fold one run a member on the other folds, then one run a member on all patients.
+
+        Raises:
+            InputError: As `check`, or there are too few patients for the folds.
+        """
+        self.check(recipe)
         stages = []
         for split in k_fold(dataset, self.folds, recipe.seed):
             fold = split.fold or 0

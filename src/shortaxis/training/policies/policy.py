@@ -82,6 +82,14 @@ class Assembled:
 class Policy(Protocol):
     """How the members come by their training."""
 
+    def check(self, recipe: Recipe) -> None:
+        """Refuse a whole recipe that does not suit the policy, before any data are read.
+
+        Raises:
+            InputError: The recipe does not suit the policy.
+        """
+        ...
+
     def stages(self, recipe: Recipe, dataset: Dataset) -> list[Stage]:
         """Name the training runs.
 

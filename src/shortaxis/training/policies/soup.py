@@ -52,6 +52,9 @@ class Soup:
                 msg = f"policy 'soup': {name} must be above 0 and at most {most:g}, not {value!r}"
                 raise InputError(msg)
 
+    def check(self, recipe: Recipe) -> None:
+        """Any recipe will do."""
+
     def stages(self, recipe: Recipe, dataset: Dataset) -> list[Stage]:
         """The start, then the branches."""
         (whole,) = Joint().stages(recipe, dataset)

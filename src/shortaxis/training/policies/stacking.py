@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from shortaxis.errors import InputError
 from shortaxis.training.policies.policy import Assembled, Stage, joined, solo_recipes
 
 if TYPE_CHECKING:
@@ -24,8 +25,23 @@ class Stacking:
     The members need not differ; equal ones differ by their seeds alone, which is a deep ensemble.
     """
 
+    def check(self, recipe: Recipe) -> None:
+        """Refuse a diversity term, which compares members that are trained together.
+
+        Raises:
+            InputError: The recipe has one.
+        """
+        if recipe.loss.diversity is not None:
+            msg = f"the recipe '{recipe.name}' trains its members apart, where no diversity term can compare them; take loss.diversity out"
+            raise InputError(msg)
+
     def stages(self, recipe: Recipe, dataset: Dataset) -> list[Stage]:
-        """One run a member, all on the same patients."""
+        """One run a member, all on the same patients.
+
+        Raises:
+            InputError: As `check`.
+        """
+        self.check(recipe)
         solos = solo_recipes(recipe)
         return [Stage(f"member-{index + 1}", solo, dataset.patients, (index,)) for index, solo in enumerate(solos)]
 

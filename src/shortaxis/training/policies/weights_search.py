@@ -134,22 +134,31 @@ def patients_aside(recipe: Recipe, training: Dataset) -> set[str]:
     return set(k_fold(training, max(2, round(1 / search.share)), recipe.seed)[0].held_out)
 
 
+def check_search(recipe: Recipe) -> None:
+    """Refuse a search that no data could make, before any are read.
+
+    Raises:
+        InputError: The pooling is not Fixed, there is one member, or there are too many mixtures.
+    """
+    if recipe.search is None:
+        return
+    count = sum(group.count for group in recipe.members)
+    if recipe.pooling.get("rule") != "fixed" or count < 2:
+        msg = f"the recipe '{recipe.name}' has [search], which needs two or more members under the pooling 'fixed'; take it out"
+        raise InputError(msg)
+    mixtures(count, recipe.search.steps)
+
+
 def refuse_unfit_search(recipe: Recipe, held_out: Dataset | None) -> None:
     """Refuse a search that cannot be made, before anything is trained.
 
     Raises:
-        InputError: The pooling is not Fixed, there is one member, there are no held-out patients to choose by, or too many mixtures.
+        InputError: As `check_search`, or there are no held-out patients to choose by.
     """
-    count = sum(group.count for group in recipe.members)
-    if recipe.search is None:
-        return
-    if recipe.pooling.get("rule") != "fixed" or count < 2:
-        msg = f"the recipe '{recipe.name}' has [search], which needs two or more members under the pooling 'fixed'; take it out"
-        raise InputError(msg)
-    if recipe.search.patients == "held-out" and held_out is None:
+    check_search(recipe)
+    if recipe.search is not None and recipe.search.patients == "held-out" and held_out is None:
         msg = f"the recipe '{recipe.name}' chooses weights by held-out patients; hold some out, or set search.patients to 'aside'"
         raise InputError(msg)
-    mixtures(count, recipe.search.steps)
 
 
 def with_best_weights(assembled: Assembled, recipe: Recipe, chosen_by: Dataset, device: torch.device) -> Assembled:
