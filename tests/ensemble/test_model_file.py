@@ -8,6 +8,7 @@ import math
 import pickle
 import struct
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -107,6 +108,40 @@ class TestRoundTrip:
 
     def test_sha256_is_that_of_the_bytes(self, path) -> None:
         assert file_sha256(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+class Pooling(torch.nn.Module):
+    """A network of one's own that does not say what `multiple` it needs: one pixel is too few."""
+
+    def __init__(self, width: int = 4) -> None:
+        super().__init__()
+        self.head = torch.nn.Conv2d(1, width, 1)
+
+    def forward(self, slices):
+        return torch.nn.functional.interpolate(self.head(torch.nn.functional.max_pool2d(slices, 2)), scale_factor=2.0)
+
+
+class TestOwnNetwork:
+    def test_that_states_no_multiple_is_read(self, tmp_path, monkeypatch) -> None:
+        monkeypatch.setitem(NETWORKS, "own", Pooling)
+        spec = ModelSpec("own", [{"network": "own"}, UNET], {"rule": "uncertainty"}, SPEC.grid)
+        save_model(tmp_path / "own.safetensors", spec.build(), spec)
+        assert isinstance(read_model(tmp_path / "own.safetensors")[0].members[0], Pooling)
+
+    @pytest.mark.parametrize(
+        ("changes", "sentence"),
+        [
+            ({"members": [{"network": "own"}]}, "no network is called 'own'; known are"),
+            ({"members": [{"options": {}}]}, "lacks the name 'network'"),
+            ({"pooling": {"rule": "own"}}, "no pooling rule is called 'own'; known are"),
+            ({"members": [UNET, UNET]}, r"does not fit its ModelSpec \(first: members\.1\..*describe it as it is"),
+        ],
+    )
+    def test_or_rule_that_could_not_be_read_again_is_not_written(self, tmp_path, ensemble, changes: dict, sentence: str) -> None:
+        path = tmp_path / "own.safetensors"
+        with pytest.raises(InputError, match=rf"own\.safetensors: .*{sentence}"):
+            save_model(path, ensemble, replace(SPEC, **changes))
+        assert not path.exists()
 
 
 class TestNotAModel:
@@ -283,7 +318,19 @@ class TestHostileHeader:
         path = tmp_path / "model.safetensors"
         spec = ModelSpec("broken", [{"network": "broken"}], {"rule": "fixed"}, SPEC.grid)
         save_model(path, spec.build(), spec)
-        refused(path, r"describes no network that can be built and run \(AttributeError\)")
+        refused(
+            path, r"network 'broken' cannot work on slices of 16x16 pixels \(AttributeError: 'Tensor' object has no attribute 'missing'\)"
+        )
+
+    def test_augmenting_that_fails_when_it_runs_is_told_in_one_sentence(self, path, monkeypatch) -> None:
+        class Broken:
+            def __call__(self, ensemble, slices):
+                msg = "no such view\nat all"
+                raise KeyError(msg)
+
+        monkeypatch.setattr(ModelSpec, "build_augmenting", lambda self: Broken())
+        rewrite(path, augmenting={"transforms": [{"kind": "flip"}]})
+        refused(path, r"it describes no ensemble that can be built here \(KeyError: 'no such view")
 
     def test_format_of_a_later_version_is_told_whatever_its_fields(self, path) -> None:
         rewrite(path, header='{"format": 2, "networks": {}}')

@@ -184,6 +184,12 @@ class TestLearnedTemperature:
             build_pooling("learned-temperature", of=of)
 
 
+def test_a_rule_of_one_s_own_that_cannot_be_built_is_named(monkeypatch) -> None:
+    monkeypatch.setitem(POOLINGS, "own", lambda: {}["missing"])
+    with pytest.raises(InputError, match=r"'own' does not take the options \{\}: 'missing'"):
+        build_pooling("own")
+
+
 @pytest.mark.parametrize("radius", [-1, 1.0, True, "1"])
 def test_radius_is_a_whole_number_of_slices(radius) -> None:
     with pytest.raises(InputError, match="entropy pooling: the radius must be a whole number of slices"):

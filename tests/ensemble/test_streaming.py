@@ -153,7 +153,7 @@ def test_padding_slices_have_no_part_in_the_weights() -> None:
 @pytest.mark.parametrize("rule", ["fixed", "uncertainty"])
 def test_pooling_stays_in_float32_where_networks_run_in_half_precision(rule: str) -> None:
     torch.manual_seed(0)
-    ensemble = StreamingEnsemble([nn.Conv2d(1, 4, 3), nn.Conv2d(1, 4, 3)], rule).eval()
+    ensemble = StreamingEnsemble([nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(1, 4, 3, padding=1)], rule).eval()
     with torch.autocast("cpu", torch.bfloat16):
         output = ensemble(torch.randn(3, 1, 8, 8))
     assert {value.dtype for value in output if value is not None} == {torch.float32}
@@ -181,6 +181,18 @@ def test_no_member_is_refused() -> None:
         StreamingEnsemble([])
 
 
+@pytest.mark.parametrize("member", [UNet, torch.zeros(4), "unet"])
+def test_what_is_no_network_is_refused_with_its_position(member) -> None:
+    with pytest.raises(InputError, match=r"member 2 must be a torch\.nn\.Module, such as UNet\(\), not"):
+        StreamingEnsemble([tiny(0), member])
+
+
+@pytest.mark.parametrize("pooling", [Uncertainty, torch.zeros(4), None])
+def test_what_is_no_rule_is_refused_a_class_among_it(pooling) -> None:
+    with pytest.raises(InputError, match=r"the pooling must be a rule, such as Uncertainty\(\), or the name of one, not"):
+        StreamingEnsemble([tiny(0)], pooling)
+
+
 def test_unknown_pooling_is_refused() -> None:
     with pytest.raises(InputError, match=r"'vote'; known are .*fixed, .*uncertainty"):
         StreamingEnsemble([tiny(0)], "vote")
@@ -197,3 +209,86 @@ def test_members_with_different_numbers_of_classes_are_refused() -> None:
     ensemble = StreamingEnsemble([nn.Conv2d(1, 4, 1), nn.Conv2d(1, 3, 1)])
     with pytest.raises(InputError, match=r"one shape, not \(2, 4, 5, 5\), \(2, 3, 5, 5\)"):
         ensemble(torch.zeros(2, 1, 5, 5))
+
+
+class Returns(nn.Module):
+    """Returns whatever it is told to make of its logits."""
+
+    def __init__(self, change) -> None:
+        super().__init__()
+        self.change = change
+
+    def forward(self, slices: torch.Tensor):
+        return self.change(slices.expand(-1, 4, -1, -1))
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda logits: {"out": logits}, "dict"),
+        (lambda logits: (logits, logits), "tuple"),
+        (lambda logits: logits[:, 0], r"torch\.float32 of shape \(3, 6, 8\)"),
+        (lambda logits: logits[:1], r"torch\.float32 of shape \(1, 4, 6, 8\)"),
+        (lambda logits: logits[..., ::2], r"torch\.float32 of shape \(3, 4, 6, 4\)"),
+        (lambda logits: logits.argmax(dim=1, keepdim=True), r"torch\.int64 of shape \(3, 1, 6, 8\)"),
+    ],
+)
+def test_member_that_returns_no_logits_is_refused_with_the_shape_they_should_have(change, found: str) -> None:
+    ensemble = StreamingEnsemble([nn.Conv2d(1, 4, 1), Returns(change)])
+    with pytest.raises(
+        InputError, match=rf"member 2 \(Returns\) must return logits as one float tensor of shape \(3, C, 6, 8\).*not {found}"
+    ):
+        ensemble(torch.zeros(3, 1, 6, 8))
+
+
+def even(members: torch.Tensor, sets: int) -> torch.Tensor:
+    n, _, _, height, width = members.shape
+    return members.new_full((n, sets, height, width), 1 / n)
+
+
+class OneMapASlice:
+    """A rule with weights for each of B slices."""
+
+    def __call__(self, members, averaging, frame_of_slice) -> Pooled:
+        omega = even(members, members.shape[1])
+        return Pooled(members.mean(dim=0), omega, omega)
+
+
+class SaysThatItWeighsEverySlice(OneMapASlice):
+    per_slice = True
+
+
+def test_weights_for_every_slice_are_refused_unless_the_rule_says_that_it_has_them() -> None:
+    slices = torch.zeros(3, 1, 4, 4)
+    with pytest.raises(
+        InputError,
+        match=r"rule OneMapASlice must return sigma as a float tensor of shape \(2, 1, 4, 4\), not torch.float32 of shape \(2, 3, 4, 4\)"
+        r".*or one a slice where the rule says `per_slice = True`",
+    ):
+        StreamingEnsemble([nn.Conv2d(1, 4, 1)] * 2, OneMapASlice())(slices)
+    assert StreamingEnsemble([nn.Conv2d(1, 4, 1)] * 2, SaysThatItWeighsEverySlice())(slices).omega.shape == (2, 3, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (
+            lambda pooled: pooled.probabilities,
+            r"Pooled\(probabilities, sigma, omega\), not torch.float64 of shape \(3, 4, 4, 4\)",
+        ),
+        (tuple, "Pooled.*not tuple"),
+        (lambda pooled: pooled._replace(probabilities=None), r"probabilities as a float tensor of shape \(3, 4, 4, 4\), not NoneType"),
+        (lambda pooled: pooled._replace(probabilities=pooled.probabilities[:, :3]), r"not torch.float64 of shape \(3, 3, 4, 4\)"),
+        (lambda pooled: pooled._replace(probabilities=pooled.probabilities.argmax(dim=1)), "not torch.int64"),
+        (lambda pooled: pooled._replace(omega=None), r"omega as a float tensor of shape \(2, 2, 4, 4\), not NoneType"),
+        (lambda pooled: pooled._replace(omega=pooled.omega[0]), r"omega as a float tensor of shape \(2, 2, 4, 4\)"),
+        (lambda pooled: pooled._replace(sigma=pooled.omega[:, :1]), r"sigma as a float tensor of shape \(2, 2, 4, 4\)"),
+    ],
+)
+def test_what_a_rule_returns_is_held_against_the_contract(change, complaint: str) -> None:
+    def own_rule(members: torch.Tensor, averaging: torch.Tensor, frame_of_slice: torch.Tensor):
+        return change(Pooled(members.mean(dim=0), None, even(members, len(averaging))))
+
+    slices, _ = example()
+    with pytest.raises(InputError, match=f"pooling rule own_rule must return.*{complaint}"):
+        StreamingEnsemble([tiny(0), tiny(1)], own_rule)(slices, OWNER, n_frames=2)

@@ -237,6 +237,11 @@ def test_a_saved_model_segments_as_before(tmp_path, disc: Study) -> None:
     assert np.array_equal(first.probabilities, second.probabilities)
 
 
+def test_networks_that_tell_other_classes_apart_are_refused(disc: Study) -> None:
+    with pytest.raises(InputError, match="tells 3 classes apart, a model needs 4: 0 BACKGROUND, 1 RV, 2 MYO, 3 LV"):
+        model(UNet((4, 6), classes=3)).segment(disc)
+
+
 def test_a_missing_model_is_named(tmp_path) -> None:
     with pytest.raises(InputError, match=r"mine\.safetensors: no such model file"):
         load_model(tmp_path / "mine.safetensors")

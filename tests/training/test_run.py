@@ -6,14 +6,18 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from shortaxis.datasets.packed import write_packed
 from shortaxis.datasets.splits import Split
+from shortaxis.ensemble import POOLINGS, Pooled
 from shortaxis.ensemble.model_file import read_model
 from shortaxis.errors import InputError
+from shortaxis.networks import NETWORKS
 from shortaxis.training import load_recipe, spec_of, train
 from shortaxis.training.loop import Progress
+from shortaxis.training.recipe import recipe_from_dict, recipe_to_dict
 from shortaxis.training.run_log import RunLog
 
 SPLIT = Split(train=("p0", "p1", "p2"), held_out=("p3",), seed=0)
@@ -50,6 +54,61 @@ def test_without_a_split_all_patients_train_and_nothing_is_scored(recipe, discs,
     assert result.validation is None
     assert not (tmp_path / "validation.json").exists()
     assert json.loads((tmp_path / "run.json").read_text())["train_frames"] == 8
+
+
+class Own(torch.nn.Conv2d):
+    """A network of one's own that takes 24 pixels and more."""
+
+    def __init__(self, outputs: int = 4, least: int = 24) -> None:
+        super().__init__(1, outputs, 3, padding=1)
+        self.least = least
+
+    def forward(self, slices):
+        return super().forward(slices + 0 * torch.nn.functional.avg_pool2d(slices, self.least).mean())
+
+
+class ReadsValues(Own):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rates = [float(rate) for rate in torch.linspace(0, 0.1, 3)]
+
+
+class Doubles:
+    def __call__(self, members, averaging, frame_of_slice):
+        n, _, _, height, width = members.shape
+        return Pooled(members.sum(dim=0), None, members.new_full((n, len(averaging), height, width), 1 / n))
+
+
+def test_a_network_of_one_s_own_is_trained_and_its_model_can_be_read(recipe, discs, tmp_path, monkeypatch):
+    monkeypatch.setitem(NETWORKS, "own", Own)
+    result = train(recipe(members=[{"network": "own", "count": 2}], schedule={"epochs": 1}), discs, tmp_path, device="cpu")
+    assert len(read_model(result.model)[0].members) == 2
+
+
+@pytest.mark.parametrize(
+    ("tables", "sentence"),
+    [
+        ({"members": [{"network": "own", "options": {"outputs": 5}}]}, r"network 'own': it tells 5 classes apart, this version needs 4"),
+        (
+            {"members": [{"network": "own", "options": {"least": 25}}]},
+            r"network 'own' cannot work on slices of 24x24 pixels \(RuntimeError: ",
+        ),
+        ({"members": [{"network": "reads"}]}, r"could not be read: network 'reads' .* torch's device 'meta'"),
+        (
+            {"pooling": {"rule": "doubles"}, "policy": {"kind": "stacking"}},
+            "rule 'doubles': its probabilities must be finite, .*sum to one",
+        ),
+    ],
+)
+def test_what_would_fail_at_the_end_of_a_training_fails_before_it(recipe, discs, tmp_path, monkeypatch, tables, sentence: str):
+    monkeypatch.setitem(NETWORKS, "own", Own)
+    monkeypatch.setitem(NETWORKS, "reads", ReadsValues)
+    monkeypatch.setitem(POOLINGS, "doubles", Doubles)
+    # Put in place of the recipe's, and not merged with it.
+    changed = recipe_from_dict(recipe_to_dict(recipe()) | tables)
+    with pytest.raises(InputError, match=sentence):
+        train(changed, discs, tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
 
 
 TINY = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shortaxis.ensemble.model_file import ModelSpec, read_model, save_model
 from shortaxis.ensemble.pooling import (
     Pooled,
     averaging_matrix,
@@ -31,6 +32,7 @@ __all__ = [
     "Entropy",
     "Fixed",
     "LearnedTemperature",
+    "ModelSpec",
     "MutualInformation",
     "Pooled",
     "PoolingRule",
@@ -43,6 +45,8 @@ __all__ = [
     "fixed_pooling",
     "member_weights",
     "neighbourhood_matrix",
+    "read_model",
+    "save_model",
     "uncertainty_pooling",
     "weighted_pooling",
 ]

@@ -6,7 +6,6 @@ import hashlib
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from math import lcm
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,9 +17,9 @@ from safetensors.torch import save_file
 from shortaxis.ensemble.augmenting import build_augmenting
 from shortaxis.ensemble.rules import build_pooling
 from shortaxis.ensemble.streaming import StreamingEnsemble
+from shortaxis.ensemble.trial import in_one_line, try_out_at_least_cost
 from shortaxis.errors import InputError
 from shortaxis.io.atomic import atomic_path
-from shortaxis.labels import N_CLASSES
 from shortaxis.networks import build_network
 from shortaxis.preprocessing import Grid, build_grid
 
@@ -80,7 +79,7 @@ class ModelSpec:
         Raises:
             InputError: A network or rule is unknown, or an option does not fit.
         """
-        networks = [build_network(member["network"], **member.get("options", {})) for member in self.members]
+        networks = [build_network(_named(member, "network")[0], **member.get("options", {})) for member in self.members]
         rule, options = _named(self.pooling, "rule")
         return StreamingEnsemble(networks, build_pooling(rule, **options))
 
@@ -112,13 +111,15 @@ def save_model(path: Path | str, ensemble: StreamingEnsemble, spec: ModelSpec, d
         dtype: Of the weights on disk; float16 halves the file. Integer tensors stay as they are.
 
     Raises:
-        InputError: The file cannot be written, or a weight is not a finite number in `dtype`.
+        InputError: The file cannot be written, a weight is not a finite number in `dtype`, a network or rule is not registered, or `spec`
+            describes another ensemble.
     """
     tensors = {
         name: value.detach().cpu().to(dtype if value.is_floating_point() else value.dtype).contiguous()
         for name, value in ensemble.state_dict().items()
     }
     _refuse_not_finite(path, tensors)
+    _refuse_other_shapes(path, spec, _shapes(tensors), "the ensemble does not fit its ModelSpec", "describe it as it is")
     header = {"format": FORMAT, "name": spec.name, "members": spec.members, "pooling": spec.pooling, "grid": spec.grid, "card": spec.card}
     if spec.augmenting:  # left out where there is none: such a file is the same as before there was augmenting
         header["augmenting"] = spec.augmenting
@@ -157,19 +158,24 @@ def read_model(path: Path | str) -> tuple[StreamingEnsemble, ModelSpec]:
     this allocate more than a few bytes.
 
     Raises:
-        InputError: As `read_spec`, or the weights do not fit the architecture that the header names.
+        InputError: As `read_spec`, the weights do not fit the architecture that the header names, or the ensemble fails in `trial.try_out`.
     """
     path = Path(path)
     spec = read_spec(path)
     with safe_open(path, framework="pt") as stream:
-        _refuse_misfit(path, spec, {name: tuple(stream.get_slice(name).get_shape()) for name in stream.keys()})  # noqa: SIM118
+        shapes = {name: tuple(stream.get_slice(name).get_shape()) for name in stream.keys()}  # noqa: SIM118
+        with _told_of(path):
+            spec.build_grid()
+            spec.build_augmenting()
+        _refuse_other_shapes(path, spec, shapes, "the weights do not fit the architecture in its header", "use a matching file")
         tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
     ensemble = spec.build()
     expected = ensemble.state_dict()
     tensors = {name: value.to(expected[name].dtype) for name, value in tensors.items()}
     _refuse_not_finite(path, tensors)
     ensemble.load_state_dict(tensors)
-    _refuse_unusable(path, spec, ensemble.eval())
+    with _told_of(path):
+        try_out_at_least_cost(ensemble.eval(), spec)
     return ensemble, spec
 
 
@@ -199,33 +205,32 @@ def _header_text(path: Path) -> str:
     return metadata[_KEY]
 
 
-def _refuse_misfit(path: Path, spec: ModelSpec, shapes: dict[str, tuple[int, ...]]) -> None:
-    """Hold the architecture of the header, built without storage, against the shapes of the tensors."""
-    with _told_of(path), torch.device("meta"):
-        spec.build_grid()
-        spec.build_augmenting()
-        expected = {name: tuple(value.shape) for name, value in spec.build().state_dict().items()}
+def described_shapes(spec: ModelSpec) -> dict[str, tuple[int, ...]]:
+    """Shapes of all tensors of the ensemble that is described, built without storage, on the `meta` device.
+
+    Raises:
+        InputError: As `ModelSpec.build`.
+    """
+    with torch.device("meta"):
+        return _shapes(spec.build().state_dict())
+
+
+def _shapes(tensors: dict[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in tensors.items()}
+
+
+def _refuse_other_shapes(path: Path | str, spec: ModelSpec, shapes: dict[str, tuple[int, ...]], what: str, remedy: str) -> None:
+    """Hold the described ensemble against the shapes of tensors."""
+    with _told_of(path):
+        expected = described_shapes(spec)
     wrong = sorted(name for name in expected.keys() | shapes.keys() if expected.get(name) != shapes.get(name))
     if wrong:
-        msg = f"{path}: the weights do not fit the architecture in its header (first: {wrong[0]}, {len(wrong)} in all); use a matching file"
-        raise InputError(msg)
-
-
-def _refuse_unusable(path: Path, spec: ModelSpec, ensemble: StreamingEnsemble) -> None:
-    """Run the ensemble once on the smallest slice that it takes (running it on the `meta` device would load two seconds of modules)."""
-    edge = lcm(*(getattr(member, "multiple", 1) for member in ensemble.members))
-    with _told_of(path), torch.inference_mode():
-        channels = spec.build_augmenting()(ensemble, torch.zeros(1, 1, edge, edge)).probabilities.shape[1]
-    if channels != N_CLASSES:
-        msg = f"{path}: the networks tell {channels} classes apart, this version needs {N_CLASSES}; use another model"
-        raise InputError(msg)
-    if spec.build_grid().size % edge:
-        msg = f"{path}: its networks need slices whose edges are multiples of {edge}, but its grid is {spec.grid}; use another model"
+        msg = f"{path}: {what} (first: {wrong[0]}, {len(wrong)} in all); {remedy}"
         raise InputError(msg)
 
 
 @contextmanager
-def _told_of(path: Path) -> Iterator[None]:
+def _told_of(path: Path | str) -> Iterator[None]:
     """Turn any failure into one sentence that names the file."""
     try:
         yield
@@ -233,7 +238,7 @@ def _told_of(path: Path) -> Iterator[None]:
         msg = f"{path}: {error}"
         raise InputError(msg) from error
     except Exception as error:  # a header from anywhere can make a constructor fail in any way
-        msg = f"{path}: its header describes no network that can be built and run ({type(error).__name__}); copy or train the model again"
+        msg = f"{path}: it describes no ensemble that can be built here ({in_one_line(error)}); use another, or mend what you registered"
         raise InputError(msg) from error
 
 

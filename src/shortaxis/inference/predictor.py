@@ -16,7 +16,7 @@ from shortaxis.ensemble.model_file import ModelSpec, read_model
 from shortaxis.errors import InputError
 from shortaxis.inference.cleaning import keep_largest
 from shortaxis.inference.temporal import LEAST_PHASES, Steadier
-from shortaxis.labels import N_CLASSES, Structure
+from shortaxis.labels import ACDC, N_CLASSES, Structure
 from shortaxis.preprocessing import normalise
 from shortaxis.study import Segmentation
 
@@ -172,11 +172,19 @@ class Model:
 
     @torch.inference_mode()
     def run_networks(self, slices: NDArray[np.float32]) -> EnsembleOutput:
-        """Run the ensemble on one normalised frame on the grid, float32 (D, G, G)."""
+        """Run the ensemble on one normalised frame on the grid, float32 (D, G, G).
+
+        Raises:
+            InputError: The ensemble does not take slices of this size, or tells other classes apart than those of `Structure`.
+        """
         batch = torch.from_numpy(slices)[:, None].to(self.device, memory_format=torch.channels_last)
         reduced = torch.autocast("cuda", torch.bfloat16) if self.device.type == "cuda" else nullcontext()
         with reduced:
-            return self.augmenting(self.ensemble, batch)
+            output = self.augmenting(self.ensemble, batch)
+        if output.probabilities.shape[1] != N_CLASSES:
+            msg = f"the ensemble tells {output.probabilities.shape[1]} classes apart, a model needs {N_CLASSES}: {ACDC.describe()}"
+            raise InputError(msg)
+        return output
 
 
 def load_model(path: Path | str | None = None, device: str | torch.device = "cpu", *, views: int = 1) -> Model:

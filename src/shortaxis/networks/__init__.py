@@ -43,7 +43,7 @@ def build_network(name: str, **options: Any) -> nn.Module:
         return NETWORKS[name](**options)
     except InputError:
         raise
-    except (TypeError, ValueError, RuntimeError, OverflowError, AttributeError) as error:
+    except Exception as error:  # a constructor may fail in any way
         reason = str(error).partition("\n")[0]  # torch adds a trace of its own from the second line on
         msg = f"network '{name}' does not take the options {options}: {reason}"
         raise InputError(msg) from error

@@ -10,7 +10,8 @@ import torch
 
 import shortaxis
 from shortaxis.datasets.split_choice import keep_split
-from shortaxis.ensemble.model_file import file_sha256, read_model, save_model
+from shortaxis.ensemble.model_file import described_shapes, file_sha256, read_model, save_model
+from shortaxis.ensemble.trial import try_out
 from shortaxis.errors import InputError
 from shortaxis.inference.device import device_in_words
 from shortaxis.io.atomic import write_json
@@ -89,7 +90,8 @@ def train(
         on_progress: Called with every report of the loop, in the first process.
 
     Raises:
-        InputError: `out` holds another run, the data, the recipe or the device are unfit, or `start_from` has other members.
+        InputError: `out` holds another run, the data, the recipe or the device are unfit, a network or the pooling rule fails when it is
+            tried out, or `start_from` has other members.
     """
     if holds_run(out) and not resume:
         msg = f"{out} already holds a run; add --resume to go on with it, or choose another --out"
@@ -103,6 +105,7 @@ def train(
     with joined_processes(device) as processes:
         if is_compiled(recipe, processes.device):
             forget_graphs()
+        _refuse_unfit_ensemble(spec, recipe.augmentation.crop, processes.device)
         start = None if start_from is None else _start(start_from, spec)
         prepared = TrainingSet(trained_on, load_resident(trained_on, spec.build_grid(), processes.device))
         course = Course(policy.stages(recipe, trained_on), prepared, out, processes, start=start, on_progress=on_progress)
@@ -127,6 +130,18 @@ def train(
             facts["notice"] = "; ".join(notices)
         write_json(out / "run.json", facts)
         return _finish(assembled, facts, held_out if validate else None, out, course, processes.device)
+
+
+def _refuse_unfit_ensemble(spec: ModelSpec, crop: int | None, device: torch.device) -> None:
+    """Find out before the training, and not behind it, whether the whole ensemble runs and its model file can be read."""
+    ensemble, size = spec.build().eval().to(device), spec.build_grid().size
+    for edge in sorted({crop or size, size}):
+        try_out(ensemble, spec, edge, device)
+    try:
+        described_shapes(spec)
+    except InputError as error:
+        msg = f"the trained model could not be read: {error}; let the constructor work on torch's device 'meta' too, which has no values"
+        raise InputError(msg) from error
 
 
 def _start(path: Path, spec: ModelSpec) -> StreamingEnsemble:

@@ -50,7 +50,9 @@ def build_pooling(name: str, **options: Any) -> PoolingRule:
         options["weights"] = tuple(options["weights"])
     try:
         return POOLINGS[name](**options)
-    except TypeError as error:
+    except InputError:
+        raise
+    except Exception as error:  # a constructor may fail in any way
         msg = f"pooling rule '{name}' does not take the options {options}: {error}"
         raise InputError(msg) from error
 
