@@ -292,7 +292,6 @@ def test_what_the_data_lack_is_said(start, discs, pack):
     bare = replace(bare, refs=tuple(replace(ref, group=None, phase=None) for ref in bare.refs))
     assert replace(experiment, data=bare).remarks() == [
         "the data set 'discs' does not say which frames are ED and ES, so that LVEF is not defined",
-        "the data set 'discs' does not say groups, so that 20 % of the patients are held out, and not 2 a group",
     ]
 
 

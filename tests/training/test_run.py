@@ -160,6 +160,14 @@ def test_a_run_that_ran_out_of_budget_goes_on_and_its_log_repeats_nothing(recipe
     assert steps == [3, 8]
 
 
+def test_a_refused_resume_changes_nothing(recipe, discs, tmp_path):
+    train(recipe(), discs, tmp_path, device="cpu", steps=1)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(InputError, match=r"started with another recipe or other data \(seed: 3 there, 9 here\)"):
+        train(recipe(seed=9), discs, tmp_path, split=SPLIT, device="cpu", resume=True)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
 def test_resume_without_a_checkpoint_starts_anew(recipe, discs, tmp_path):
     assert train(recipe(schedule={"epochs": 1}), discs, tmp_path, device="cpu", resume=True).complete
 

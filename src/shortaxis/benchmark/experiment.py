@@ -64,7 +64,6 @@ class Experiment:
         device: See `choose_device`.
         out: Folder of all jobs.
         sweep: Whether rows of Fig. 2 have their weights swept on the held-out patients.
-        per_group: Patients to hold out of each group, or None.
         scale: Name of the scale that the rows were brought to, or None where they have the size of their recipes.
         of_scale: What is to be known of rows at that scale, one sentence each.
     """
@@ -80,7 +79,6 @@ class Experiment:
     device: str
     out: Path
     sweep: bool = False
-    per_group: int | None = None
     scale: str | None = None
     of_scale: tuple[str, ...] = ()
 
@@ -96,9 +94,6 @@ class Experiment:
             for data in sets
             if any(ref.phase is None for ref in data.refs)
         ]
-        if self.per_group is not None and not any(self.data.groups.values()):
-            instead = f"20 % of the patients are held out, and not {self.per_group} a group"
-            found.append(f"the data set '{self.data.name}' does not say groups, so that {instead}")
         return [*found, *self.of_scale]
 
 
@@ -168,7 +163,6 @@ def open_experiment(
         device,
         Path(out),
         sweep,
-        per_group,
         scale,
         tuple(of_scale),
     )

@@ -103,20 +103,8 @@ class Run:
         if self.checkpoint is None:
             msg = "a run without a checkpoint cannot resume; give it a path"
             raise InputError(msg)
-        state = read_state(self.checkpoint)
-        kept = recipe_to_dict(recipe_from_dict(state["recipe"], str(self.checkpoint)))
-        found = difference(kept | {"frames": state["frames"]}, recipe_to_dict(self.recipe) | {"frames": len(self.data.depths)})
-        if found is not None:
-            msg = (
-                f"{self.checkpoint}: this run was started with another recipe or other data ({found}); "
-                "resume with the same, or choose another --out"
-            )
-            raise InputError(msg)
-        if state["processes"] != self.processes.count:
-            counts = f"{state['processes']} processes, not {self.processes.count}"
-            msg = f"{self.checkpoint}: this run was started with {counts}; resume with as many"
-            raise InputError(msg)
-        load_checkpoint(self.checkpoint, module=self.ensemble, average=self.average.module, optimizer=self.optimizer)
+        refuse_other_run(self.checkpoint, self.recipe, len(self.data.depths), self.processes.count)
+        state = load_checkpoint(self.checkpoint, module=self.ensemble, average=self.average.module, optimizer=self.optimizer)
         self.step, self.seconds = state["step"], state["seconds"]
 
     def save(self) -> None:
@@ -254,6 +242,31 @@ class Run:
         if self.device.type == "cuda" and self.recipe.precision == "bf16":
             return torch.autocast("cuda", torch.bfloat16)
         return nullcontext()
+
+
+def refuse_other_run(checkpoint: Path, recipe: Recipe, frames: int, processes: int) -> None:
+    """Refuse to go on from the checkpoint of another run; no tensor of it is read.
+
+    Args:
+        checkpoint: The file.
+        recipe: Of the run that would go on.
+        frames: Number of frames that it is trained on.
+        processes: Number of processes that share it.
+
+    Raises:
+        InputError: The checkpoint is of another recipe, other data or another number of processes, or is missing or damaged.
+    """
+    state = read_state(checkpoint)
+    kept = recipe_to_dict(recipe_from_dict(state["recipe"], str(checkpoint)))
+    found = difference(kept | {"frames": state["frames"]}, recipe_to_dict(recipe) | {"frames": frames})
+    if found is not None:
+        msg = (
+            f"{checkpoint}: this run was started with another recipe or other data ({found}); resume with the same, or choose another --out"
+        )
+        raise InputError(msg)
+    if state["processes"] != processes:
+        msg = f"{checkpoint}: this run was started with {state['processes']} processes, not {processes}; resume with as many"
+        raise InputError(msg)
 
 
 class _Meter:

@@ -109,6 +109,8 @@ def train(
         start = None if start_from is None else _start(start_from, spec)
         prepared = TrainingSet(trained_on, load_resident(trained_on, spec.build_grid(), processes.device))
         course = Course(policy.stages(recipe, trained_on), prepared, out, processes, start=start, on_progress=on_progress)
+        if resume:
+            course.refuse_other_runs()
         facts = _facts(recipe, training, split, processes.device) | {"train_frames": len(trained_on)} | course.facts()
         if spec.build_augmenting().notice is not None:
             facts["notice"] = spec.build_augmenting().notice

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
-from shortaxis.ensemble.model_file import ModelSpec, read_model, save_model
+from shortaxis.ensemble.model_file import ModelSpec, read_model, read_spec, save_model
 from shortaxis.errors import InputError
 from shortaxis.training.difference import difference
-from shortaxis.training.loop import Run, schedule_length
+from shortaxis.training.loop import Run, refuse_other_run, schedule_length
 from shortaxis.training.recipe import recipe_from_dict, recipe_to_dict
 from shortaxis.training.run_log import RunLog
 
@@ -122,6 +122,19 @@ class Course:
         kept, passing = (sum(updates for stage, updates in rows if stage.kept is wanted) for wanted in (True, False))
         return {"updates": {"in_the_model": kept, "besides": passing}} | ({"stages": named} if named else {})
 
+    def refuse_other_runs(self) -> None:
+        """Refuse to go on from what lies in the run's folder where that was begun otherwise; nothing is written.
+
+        Raises:
+            InputError: A checkpoint or the model of a stage is of another recipe or other patients, or is damaged.
+        """
+        for stage, frames in zip(self.stages, self.frames, strict=True):
+            folder = self.out / stage.name
+            if stage.name and (folder / MODEL).exists():
+                _refuse_other_stage(folder / MODEL, stage)
+            elif (folder / CHECKPOINT).exists():
+                refuse_other_run(folder / CHECKPOINT, stage.recipe, len(frames), self.processes.count)
+
     def train(self, budget: Budget, *, resume: bool) -> list[tuple[Stage, StreamingEnsemble]] | None:
         """Train what is not trained yet.
 
@@ -154,16 +167,7 @@ class Course:
         if not stage.name or not path.exists():
             return None
         ensemble, spec = read_model(path)
-        card = spec.card
-        kept = recipe_to_dict(recipe_from_dict(card.get("recipe"), str(path))) | {"train_patients": card.get("train_patients")}
-        found = difference(kept, recipe_to_dict(stage.recipe) | {"train_patients": list(stage.patients)})
-        if found is not None:
-            msg = (
-                f"{path}: this stage was trained by another recipe or on other patients ({found}); "
-                "resume with the same, or choose another --out"
-            )
-            raise InputError(msg)
-        self.done.append((card["steps"], card["training_seconds"]))
+        self.done.append((spec.card["steps"], spec.card["training_seconds"]))
         return ensemble
 
     def _trained(self, index: int, budget: Budget, earlier: StreamingEnsemble | None, *, resume: bool) -> StreamingEnsemble | None:
@@ -208,6 +212,16 @@ class Course:
             log.write(progress)
             if self.on_progress is not None:
                 self.on_progress(replace(progress, step=steps + progress.step, total=self.total, seconds=seconds + progress.seconds))
+
+
+def _refuse_other_stage(path: Path, stage: Stage) -> None:
+    card = read_spec(path).card
+    kept = recipe_to_dict(recipe_from_dict(card.get("recipe"), str(path))) | {"train_patients": card.get("train_patients")}
+    found = difference(kept, recipe_to_dict(stage.recipe) | {"train_patients": list(stage.patients)})
+    if found is not None:
+        other = f"this stage was trained by another recipe or on other patients ({found})"
+        msg = f"{path}: {other}; resume with the same, or choose another --out"
+        raise InputError(msg)
 
 
 def _log(folder: Path, run: Run) -> AbstractContextManager[RunLog | None]:
