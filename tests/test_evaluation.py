@@ -145,7 +145,7 @@ def test_no_prediction_at_all_is_refused_even_when_missing_ones_are_allowed(fold
 def test_predictions_that_pair_with_nothing_are_named_where_others_are_missing(folders):
     prediction, truth = folders
     (prediction / "b" / "b_frame01.nii.gz").rename(prediction / "b" / "b_frame01_label.nii.gz")
-    with pytest.raises(InputError, match=r"\(b_frame01\), but 1 files that belong to none \(b_frame01_label\.nii\.gz\); predict"):
+    with pytest.raises(InputError, match=r"\(b_frame01\); unpaired predictions there: 1 \(b_frame01_label\.nii\.gz\); predict"):
         evaluate_folders(prediction, truth)
 
 

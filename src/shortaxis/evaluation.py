@@ -233,7 +233,7 @@ def evaluate_folders(
     pairs = [pair for pair in pairs if pair.patient not in exclude]
     missing = tuple(pair.name for pair in pairs if pair.prediction is None)
     if missing and (len(missing) == len(pairs) or not allow_missing):
-        others = f", but {len(unused)} files that belong to none ({_first([path.name for path in unused])})" if unused else ""
+        others = f"; unpaired predictions there: {len(unused)} ({_first([path.name for path in unused])})" if unused else ""
         msg = (
             f"{prediction}: has no prediction for {len(missing)} of the {len(pairs)} annotated frames ({_first(missing)}){others}; "
             "predict them, name the files as the annotated ones, or allow missing ones (--allow-missing)"

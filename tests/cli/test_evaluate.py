@@ -82,7 +82,7 @@ def test_a_data_set_may_be_named_by_kind_and_path(run, acdc):
 
 
 def test_names_that_do_not_say_ed_and_es_are_told_where_indices_are_wanted(run, flat):
-    told = "of 2 of 2 patients, such as patient101, ED and ES are not known and indices left out; name the annotated files PATIENT_ED"
+    told = "ED and ES are not known of 2 of 2 patients, such as patient101, and their indices left out; name the annotated files PATIENT_ED"
     assert told in run("evaluate", flat, flat, "--protocol", "clinical").stderr
     assert "ED" not in run("evaluate", flat, flat, "--protocol", "paper").stderr
     for path in list(flat.iterdir()):

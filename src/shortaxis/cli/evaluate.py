@@ -61,6 +61,6 @@ def evaluate(
         note(f"{len(result.missing)} annotated frames have no prediction and are in no figure, such as {result.missing[0]}")
     if result.unphased and "clinical" in result.results:
         note(
-            f"of {len(result.unphased)} of {result.n_patients} patients, such as {result.unphased[0]}, ED and ES are not known and indices "
-            "left out; name the annotated files PATIENT_ED and PATIENT_ES, or keep ACDC's Info.cfg beside PATIENT_frameNN"
+            f"ED and ES are not known of {len(result.unphased)} of {result.n_patients} patients, such as {result.unphased[0]}, and their "
+            "indices left out; name the annotated files PATIENT_ED and PATIENT_ES, or keep ACDC's Info.cfg beside PATIENT_frameNN"
         )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from shortaxis.datasets import READERS, kind_of, open_dataset
+from shortaxis.datasets import kind_of, open_dataset
 from shortaxis.datasets.acdc import INFO, read_patient
 from shortaxis.errors import InputError
 from shortaxis.io.walking import files_below
@@ -129,7 +129,7 @@ def _label_files(root: Path, *, truth: bool) -> dict[str, Path]:
     if root.is_file():
         return {label_name(root): root}
     if not root.is_dir():
-        or_data_set = f", or a data set as KIND:PATH with a KIND of {', '.join(READERS)}" if truth else ""
+        or_data_set = ", or a data set as KIND:PATH, such as nnunet:DIR" if truth else ""
         msg = f"{root}: no such file or folder; give a NIfTI file or a folder of them{or_data_set}"
         raise InputError(msg)
     paths = [path for path in files_below(root) if _NIFTI.search(path.name) and not path.name.startswith(".")]
