@@ -12,9 +12,10 @@ import pytest
 from rich.console import Console
 
 from shortaxis import __version__
-from shortaxis.errors import InputError
+from shortaxis.datasets.phantom import write_phantoms
+from shortaxis.errors import DataWarning, InputError
 from shortaxis.evaluation import evaluate_cases, evaluate_folders
-from shortaxis.labels import ACDC, MNMS, Structure
+from shortaxis.labels import ACDC, MNMS, Structure, as_scheme
 from shortaxis.metrics.bootstrap import Resampling
 from shortaxis.metrics.case import Case
 
@@ -141,6 +142,13 @@ def test_no_prediction_at_all_is_refused_even_when_missing_ones_are_allowed(fold
         evaluate_folders(tmp_path / "other", folders[1], allow_missing=True)
 
 
+def test_predictions_that_pair_with_nothing_are_named_where_others_are_missing(folders):
+    prediction, truth = folders
+    (prediction / "b" / "b_frame01.nii.gz").rename(prediction / "b" / "b_frame01_label.nii.gz")
+    with pytest.raises(InputError, match=r"\(b_frame01\); unpaired predictions there: 1 \(b_frame01_label\.nii\.gz\); predict"):
+        evaluate_folders(prediction, truth)
+
+
 def test_predictions_without_a_truth_are_listed(folders):
     prediction, truth = folders
     stray = write(prediction / "c_frame01.nii.gz", heart())
@@ -195,6 +203,105 @@ def test_annotated_phases_of_a_cine_are_cases_and_the_scheme_is_translated(tmp_p
     assert [(row["name"], row["phase"]) for row in result.cases] == [("A0_sa_phase00", None), ("A0_sa_phase02", None)]
     assert result.cases[0]["dsc_lv"] == 100.0
     assert result.cases[1]["dsc_lv"] < 90.0
+
+
+@pytest.fixture
+def cyclic(tmp_path):
+    """The same hearts on both sides: predicted as 1 MYO, 2 LV, 3 RV, annotated in M&Ms' order."""
+    for phase, lv in (("ED", 5.0), ("ES", 3.0)):
+        write(tmp_path / "out" / f"x_{phase}.nii.gz", heart(lv=lv), as_scheme("rv=3,myo=1,lv=2"))
+        write(tmp_path / "truth" / f"x_{phase}.nii.gz", heart(lv=lv), MNMS)
+    return tmp_path / "out", tmp_path / "truth"
+
+
+@pytest.mark.parametrize("said", [{"truth_scheme": "mnms"}, {"scheme": MNMS}, {"scheme": "acdc", "truth_scheme": MNMS}])
+def test_each_side_may_have_its_own_scheme(cyclic, said):
+    overall = evaluate_folders(*cyclic, "clinical", pred_scheme="rv=3,myo=1,lv=2", resampling=FAST, **said).results["clinical"].overall
+    assert overall["dsc_average"].value == 100.0
+
+
+@pytest.mark.parametrize("argument", ["scheme", "pred_scheme", "truth_scheme"])
+def test_a_scheme_that_is_not_understood_is_refused(cyclic, argument):
+    with pytest.raises(InputError, match="the label scheme 'monai' is not understood"):
+        evaluate_folders(*cyclic, **{argument: "monai"})
+
+
+@pytest.mark.parametrize(
+    ("argument", "order", "rest"),
+    [("pred_scheme", "rv=3,myo=1,lv=2", {"truth_scheme": "mnms"}), ("truth_scheme", "rv=3,myo=2,lv=1", {"pred_scheme": "rv=3,myo=1,lv=2"})],
+)
+def test_labels_in_another_order_than_said_are_told_with_the_order_that_fits(cyclic, argument, order, rest):
+    with pytest.warns(DataWarning, match=f"order their labels differently .*--{argument.replace('_', '-')} {order}"):
+        evaluate_folders(*cyclic, "paper", resampling=FAST, **rest)
+    assert evaluate_folders(*cyclic, "paper", resampling=FAST, **rest, **{argument: order}).exchanged == {}
+
+
+def test_exchanged_labels_in_memory_are_told():
+    swapped = np.array([0, 3, 2, 1], np.uint8)[heart()]
+    with pytest.warns(DataWarning, match=r"\(what is predicted as LV fits RV, what is predicted as RV fits LV, .*to_canonical"):
+        evaluate_cases([Case("a", "a", heart(), swapped, SPACING)], "paper", resampling=FAST)
+
+
+@pytest.fixture
+def nnunet(tmp_path):
+    """An nnU-Net data set of one phantom whose labels are in the order of M&Ms, and its labels in ACDC's order as predictions."""
+    write_phantoms(tmp_path / "data", 1, layout="nnunet")
+    facts = tmp_path / "data" / "dataset.json"
+    facts.write_text(facts.read_text().replace('"RV": 1', '"RV": 3').replace('"LV": 3', '"LV": 1'))
+    (tmp_path / "out").mkdir()
+    for path in (tmp_path / "data" / "labelsTr").iterdir():
+        stored = nib.load(path.rename(tmp_path / "out" / path.name))
+        nib.save(nib.Nifti1Image(np.array([0, 3, 2, 1], np.uint8)[np.asarray(stored.dataobj)], None, stored.header), path)
+    return tmp_path / "out", f"nnunet:{tmp_path / 'data'}"
+
+
+def test_the_labels_of_a_data_set_are_translated_as_it_says(nnunet):
+    result = evaluate_folders(*nnunet, "clinical", resampling=FAST).results["clinical"]
+    assert result.overall["dsc_average"].value == 100.0
+    assert result.overall["lv_ef_bias"].n == 1
+    assert [(row["name"], row["phase"], row["group"]) for row in result.cases] == [
+        ("phantom001_ED", "ED", "NOR"),
+        ("phantom001_ES", "ES", "NOR"),
+    ]
+
+
+def test_a_scheme_for_a_data_set_is_refused_and_not_advised(nnunet):
+    with pytest.raises(InputError, match=r"data: says itself what its labels mean; leave truth_scheme \(--truth-scheme\) out"):
+        evaluate_folders(*nnunet, truth_scheme="mnms")
+    with pytest.warns(DataWarning, match="--pred-scheme rv=1,myo=2,lv=3$"):
+        evaluate_folders(*nnunet, "paper", scheme="mnms", resampling=FAST)
+
+
+def test_ed_and_es_of_an_mnms_data_set_are_taken_from_its_files(tmp_path):
+    write_phantoms(tmp_path / "data", 1, layout="mnms", n_phases=3)
+    data, labels = f"mnms:{tmp_path / 'data'}", tmp_path / "data" / "Training" / "Labeled" / "phantom001" / "phantom001_sa_gt.nii.gz"
+    result = evaluate_folders(labels.parent, data, "clinical", scheme="mnms", resampling=FAST).results["clinical"]
+    assert [(row["name"], row["phase"], row["dsc_lv"]) for row in result.cases] == [
+        ("phantom001_ED", "ED", 100.0),
+        ("phantom001_ES", "ES", 100.0),
+    ]
+    stored = nib.load(labels)
+    array = np.asarray(stored.dataobj).copy()
+    array[..., 1] = 0
+    nib.save(nib.Nifti1Image(array, None, stored.header), labels)
+    with pytest.raises(InputError, match=r"_gt\.nii\.gz: frame 1 \(ES, counted from 0\) has no labels; correct"):
+        evaluate_folders(labels.parent, data, "clinical", scheme="mnms")
+    nib.save(nib.Nifti1Image(array[..., :1], None, stored.header), labels)
+    with pytest.raises(InputError, match=r"_gt\.nii\.gz: frame 1 \(ES, counted from 0\) has no labels; correct"):
+        evaluate_folders(labels.parent, data, "clinical", scheme="mnms")
+
+
+def test_patients_of_whom_ed_and_es_are_not_known_are_listed_and_the_table_says_why_it_has_no_index(folders):
+    prediction, truth = folders
+    assert evaluate_folders(prediction, truth, "clinical", resampling=FAST).unphased == ()
+    (truth / "b" / "Info.cfg").unlink()
+    assert evaluate_folders(prediction, truth, "clinical", resampling=FAST).unphased == ("b",)
+    (truth / "a" / "Info.cfg").unlink()
+    console = Console(width=200, record=True, file=io.StringIO())
+    evaluation = evaluate_folders(prediction, truth, resampling=FAST)
+    console.print(evaluation.table())
+    assert evaluation.unphased == ("a", "b")
+    assert " ".join(console.export_text().split()).count("here no index, since ED and ES are not known") == 1
 
 
 def test_progress_counts_files(folders):

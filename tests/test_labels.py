@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from shortaxis.errors import InputError
-from shortaxis.labels import ACDC, MNMS, SCHEMES, LabelScheme, Structure, scheme_named
+from shortaxis.labels import ACDC, MNMS, SCHEMES, LabelScheme, Structure, as_scheme, scheme_named
 
 
 def test_acdc_counts_from_the_right_ventricle_and_mnms_from_the_left() -> None:
@@ -52,3 +52,31 @@ def test_schemes_go_by_their_names() -> None:
 def test_an_unknown_scheme_is_refused_with_the_known_ones() -> None:
     with pytest.raises(InputError, match="no label scheme is called 'monai'; known are acdc, mnms"):
         scheme_named("monai")
+
+
+def test_a_scheme_goes_as_it_is_by_its_name_or_spelled_out() -> None:
+    assert as_scheme(MNMS) is as_scheme("mnms") is MNMS
+    assert as_scheme(" RV = 600, myo=200,lv=500").values == {
+        Structure.BACKGROUND: 0,
+        Structure.RV: 600,
+        Structure.MYO: 200,
+        Structure.LV: 500,
+    }
+
+
+@pytest.mark.parametrize("entry", ["", "monai", "la=1", "rv=0", "rv=-1", "rv=1.5", "rv=65536", "rv=", "rv=1,rv=2", "background=0"])
+def test_an_order_that_is_not_understood_is_refused_with_an_example(entry: str) -> None:
+    with pytest.raises(InputError, match=r"is not understood at '.*'; give acdc, mnms, or each structure once .* rv=3,myo=2,lv=1"):
+        as_scheme(entry)
+
+
+def test_an_order_without_a_structure_is_refused_by_its_name() -> None:
+    with pytest.raises(InputError, match="'rv=3,myo=2' has no LV"):
+        as_scheme("rv=3,myo=2")
+
+
+def test_an_integer_for_two_structures_is_refused_by_both() -> None:
+    with pytest.raises(InputError, match="'rv=3,myo=2,lv=3' has 3 for both RV and LV"):
+        as_scheme("rv=3,myo=2,lv=3")
+    with pytest.raises(InputError, match="'mine' has 0 for both BACKGROUND and MYO"):
+        LabelScheme("mine", {Structure.BACKGROUND: 0, Structure.RV: 1, Structure.MYO: 0, Structure.LV: 3})

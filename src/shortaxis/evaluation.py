@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import warnings
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 from rich.table import Table
 
 from shortaxis import __version__
+from shortaxis.datasets import kind_of
 from shortaxis.datasets.pairs import LabelPair, find_pairs
-from shortaxis.errors import InputError
+from shortaxis.errors import DataWarning, InputError
 from shortaxis.io.nifti import read_labels, read_nifti
-from shortaxis.labels import ACDC, FOREGROUND, LabelScheme
+from shortaxis.labels import ACDC, FOREGROUND, LabelScheme, Structure, as_scheme
 from shortaxis.metrics.bootstrap import Estimate, Resampling
 from shortaxis.metrics.case import Case, CaseScore
+from shortaxis.metrics.overlap import exchanged
 from shortaxis.metrics.protocols import INDICES, Protocol, protocols_named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 SCHEMA_VERSION: Final = 1
 """Version of the JSON that `Evaluation.to_dict` gives; it rises when a reader of the old one would break."""
 
 _SHOWN: Final = 3
+_NO_INDEX: Final = "here no index, since ED and ES are not known"
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +63,9 @@ class ProtocolResult:
 
     def table(self) -> Table:
         """The overall figures with their intervals; the title names the protocol."""
-        table = Table(title=f"Protocol {self.name}", caption=self.description, title_justify="left", caption_justify="left")
+        shown = [index for index in INDICES if f"{index}_bias" in self.overall and self.overall[f"{index}_bias"].n]
+        caption = self.description if shown or f"{next(iter(INDICES))}_bias" not in self.overall else f"{self.description}; {_NO_INDEX}"
+        table = Table(title=f"Protocol {self.name}", caption=caption, title_justify="left", caption_justify="left")
         for heading in ("", "Average", *(structure.name for structure in FOREGROUND)):
             table.add_column(heading, justify="left" if not heading else "right")
         for quantity in ("dsc", "hd95", "assd"):
@@ -70,7 +77,6 @@ class ProtocolResult:
         for name, heading in (("ec", "EC"), ("trusted_slices", "Trusted slices")):
             if name in self.overall:
                 table.add_row(rf"{heading} \[%]", _cell(self.overall[name]))
-        shown = [index for index in INDICES if f"{index}_bias" in self.overall and self.overall[f"{index}_bias"].n]
         if shown:
             table.add_section()
             table.add_row("", *(rf"[bold]{heading}[/]" for heading in ("Bias", "SD", "MAE", "r")))
@@ -92,6 +98,9 @@ class Evaluation:
         resampling: How the intervals were drawn.
         missing: Names of annotated frames without a prediction; they are in no figure.
         unused: Predicted files without an annotated one.
+        unphased: Patients of whom neither ED nor ES is known; they are in no index.
+        exchanged: For each true structure the predicted one that fits it, where the two sides seem to order their labels differently;
+            otherwise empty.
     """
 
     results: dict[str, ProtocolResult]
@@ -100,6 +109,8 @@ class Evaluation:
     resampling: Resampling
     missing: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
+    unphased: tuple[str, ...] = ()
+    exchanged: Mapping[Structure, Structure] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form; what is undefined is None."""
@@ -142,7 +153,16 @@ def evaluate_cases(cases: Iterable[Case], protocols: Sequence[str] | str = "all"
 
     Raises:
         InputError: There is no case, no such protocol, or a case is malformed.
+
+    Warns:
+        DataWarning: The two sides seem to order their labels differently.
     """
+    result = _evaluate(cases, protocols, resampling)
+    _warn_of_exchange(result.exchanged, "translate both sides with `LabelScheme.to_canonical`")
+    return result
+
+
+def _evaluate(cases: Iterable[Case], protocols: Sequence[str] | str, resampling: Resampling | None) -> Evaluation:
     chosen = protocols_named(protocols)
     scores: dict[str, list[CaseScore]] = {protocol.name: [] for protocol in chosen}
     for case in cases:
@@ -154,7 +174,10 @@ def evaluate_cases(cases: Iterable[Case], protocols: Sequence[str] | str = "all"
         raise InputError(msg)
     resampling = resampling or Resampling()
     results = {protocol.name: _result(protocol, scores[protocol.name], resampling) for protocol in chosen}
-    return Evaluation(results, len(first), len({score.patient for score in first}), resampling)
+    patients = {score.patient for score in first}
+    unphased = patients - {score.patient for score in first if score.phase in {"ED", "ES"}}
+    found = exchanged(np.sum([score.confusion for score in first], axis=0))
+    return Evaluation(results, len(first), len(patients), resampling, unphased=tuple(sorted(unphased)), exchanged=found)
 
 
 def evaluate_folders(
@@ -162,7 +185,9 @@ def evaluate_folders(
     truth: Path | str,
     protocols: Sequence[str] | str = "all",
     *,
-    scheme: LabelScheme = ACDC,
+    scheme: LabelScheme | str = ACDC,
+    pred_scheme: LabelScheme | str | None = None,
+    truth_scheme: LabelScheme | str | None = None,
     allow_missing: bool = False,
     exclude: Collection[str] = (),
     resampling: Resampling | None = None,
@@ -174,9 +199,12 @@ def evaluate_folders(
 
     Args:
         prediction: Folder of predicted NIfTI labels, or one file.
-        truth: ACDC folder, any folder of NIfTI labels, or one file; spacing is read here.
+        truth: ACDC folder, any folder of NIfTI labels, one file, or a data set `KIND:PATH`; spacing is read here.
         protocols: Names of protocols, or `all`.
-        scheme: Label scheme of both sides.
+        scheme: Label scheme of both sides: a scheme, the name of one, or an order such as `rv=3,myo=2,lv=1`. A data set `KIND:PATH` says
+            its own; then this is that of the predictions.
+        pred_scheme: That of the predictions, where it is another.
+        truth_scheme: That of the annotated labels, where it is another.
         allow_missing: Leave annotated frames without a prediction out, and list them, instead of refusing.
         exclude: Patients to leave out.
         resampling: How to draw the intervals.
@@ -186,10 +214,18 @@ def evaluate_folders(
         The figures.
 
     Raises:
-        InputError: A path or a prediction is missing, a file cannot be read, two shapes differ, or a label is not in the scheme.
+        InputError: A path or a prediction is missing, a file cannot be read, two shapes differ, a label is not in the scheme, or a scheme
+            is not understood.
+
+    Warns:
+        DataWarning: The two sides seem to order their labels differently.
     """
     protocols_named(protocols)  # before hours of reading
-    pairs, unused = find_pairs(Path(prediction), Path(truth))
+    schemes = as_scheme(scheme if pred_scheme is None else pred_scheme), as_scheme(scheme if truth_scheme is None else truth_scheme)
+    if truth_scheme is not None and kind_of(truth):
+        msg = f"{truth}: says itself what its labels mean; leave truth_scheme (--truth-scheme) out"
+        raise InputError(msg)
+    pairs, unused = find_pairs(Path(prediction), truth)
     unknown = set(exclude) - {pair.patient for pair in pairs}
     if unknown:
         msg = f"{truth}: has no patient '{min(unknown)}' to exclude; its patients are named like '{pairs[0].patient}'"
@@ -197,9 +233,9 @@ def evaluate_folders(
     pairs = [pair for pair in pairs if pair.patient not in exclude]
     missing = tuple(pair.name for pair in pairs if pair.prediction is None)
     if missing and (len(missing) == len(pairs) or not allow_missing):
-        first = ", ".join(missing[:_SHOWN]) + (" …" if len(missing) > _SHOWN else "")
+        others = f"; unpaired predictions there: {len(unused)} ({_first([path.name for path in unused])})" if unused else ""
         msg = (
-            f"{prediction}: has no prediction for {len(missing)} of the {len(pairs)} annotated frames ({first}); "
+            f"{prediction}: has no prediction for {len(missing)} of the {len(pairs)} annotated frames ({_first(missing)}){others}; "
             "predict them, name the files as the annotated ones, or allow missing ones (--allow-missing)"
         )
         raise InputError(msg)
@@ -207,24 +243,51 @@ def evaluate_folders(
 
     def cases() -> Iterator[Case]:
         for done, (pair, path) in enumerate(found, start=1):
-            yield from _read_cases(pair, path, scheme)
+            yield from _read_cases(pair, path, *schemes)
             if progress is not None:
                 progress(done, len(found))
 
-    scored = evaluate_cases(cases(), protocols, resampling=resampling)
-    return Evaluation(scored.results, scored.n_cases, scored.n_patients, scored.resampling, missing, tuple(str(path) for path in unused))
+    result = replace(_evaluate(cases(), protocols, resampling), missing=missing, unused=tuple(str(path) for path in unused))
+    if result.exchanged:
+        _warn_of_exchange(result.exchanged, _right_order(result.exchanged, *schemes, fixed=kind_of(truth) is not None))
+    return result
 
 
-def _read_cases(pair: LabelPair, prediction: Path, scheme: LabelScheme) -> Iterator[Case]:
+def _read_cases(pair: LabelPair, prediction: Path, pred_scheme: LabelScheme, truth_scheme: LabelScheme) -> Iterator[Case]:
     study = read_nifti(pair.truth)
-    truths = scheme.to_canonical(study.pixels, source=str(pair.truth))
-    predictions = read_labels(prediction, scheme, like=study)
-    if study.n_phases == 1:
+    truths = (pair.scheme or truth_scheme).to_canonical(study.pixels, source=str(pair.truth))
+    predictions = read_labels(prediction, pred_scheme, like=study)
+    if pair.index is not None:
+        if pair.index >= len(truths) or not truths[pair.index].any():
+            msg = f"{pair.truth}: frame {pair.index} ({pair.phase}, counted from 0) has no labels; correct what the data set says of it"
+            raise InputError(msg)
+        yield Case(pair.name, pair.patient, truths[pair.index], predictions[pair.index], study.spacing, pair.phase, pair.group)
+    elif study.n_phases == 1:
         yield Case(pair.name, pair.patient, truths[0], predictions[0], study.spacing, pair.phase, pair.group)
-        return
-    for phase, (truth, predicted) in enumerate(zip(truths, predictions, strict=True)):
-        if truth.any():
-            yield Case(f"{pair.name}_phase{phase:02d}", pair.patient, truth, predicted, study.spacing, None, pair.group)
+    else:
+        for phase, (truth, predicted) in enumerate(zip(truths, predictions, strict=True)):
+            if truth.any():
+                yield Case(f"{pair.name}_phase{phase:02d}", pair.patient, truth, predicted, study.spacing, None, pair.group)
+
+
+def _warn_of_exchange(fits: Mapping[Structure, Structure], remedy: str) -> None:
+    moved = [f"what is predicted as {found.name} fits {structure.name}" for structure, found in fits.items() if found is not structure]
+    if moved:
+        msg = f"predictions and annotations seem to order their labels differently ({', '.join(moved)}, not what bears its name); {remedy}"
+        warnings.warn(msg, DataWarning, stacklevel=3)
+
+
+def _right_order(fits: Mapping[Structure, Structure], pred_scheme: LabelScheme, truth_scheme: LabelScheme, *, fixed: bool) -> str:
+    """What to say to score again, if the predictions or, unless they are fixed, the annotations are in another order than was said."""
+    predicted = {structure: pred_scheme.values[fits[structure]] for structure in FOREGROUND}
+    annotated = {fits[structure]: truth_scheme.values[structure] for structure in FOREGROUND}
+    orders = [",".join(f"{structure.name.lower()}={order[structure]}" for structure in FOREGROUND) for order in (predicted, annotated)]
+    remedy = f"if the predictions are not in the order {pred_scheme.name}, say --pred-scheme {orders[0]}"
+    return remedy if fixed else f"{remedy}, if the annotations are not in the order {truth_scheme.name}, --truth-scheme {orders[1]}"
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (" …" if len(names) > _SHOWN else "")
 
 
 def _result(protocol: Protocol, scores: list[CaseScore], resampling: Resampling) -> ProtocolResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +29,9 @@ class Structure(IntEnum):
 FOREGROUND: Final = (Structure.RV, Structure.MYO, Structure.LV)
 N_CLASSES: Final = len(Structure)
 
+_ENTRY: Final = re.compile(r"\s*(rv|myo|lv)\s*=\s*(\d{1,5})\s*", re.IGNORECASE)
+_LARGEST: Final = 65535
+
 
 @dataclass(frozen=True)
 class LabelScheme:
@@ -36,10 +40,24 @@ class LabelScheme:
     Attributes:
         name: Short name, as the command line takes it.
         values: The integer in the data set for each structure.
+
+    Raises:
+        InputError: A structure has no integer, or two have the same.
     """
 
     name: str
     values: Mapping[Structure, int]
+
+    def __post_init__(self) -> None:
+        holders: dict[int, Structure] = {}
+        for structure in Structure:
+            if structure not in self.values:
+                msg = f"the label scheme '{self.name}' has no {structure.name}; say which integer it is"
+                raise InputError(msg)
+            other = holders.setdefault(self.values[structure], structure)
+            if other is not structure:
+                msg = f"the label scheme '{self.name}' has {self.values[structure]} for both {other.name} and {structure.name}; mend one"
+                raise InputError(msg)
 
     def to_canonical(self, labels: NDArray[Any], source: str = "the label image") -> NDArray[np.uint8]:
         """Translate labels of this scheme to the canonical order.
@@ -97,3 +115,35 @@ def scheme_named(name: str) -> LabelScheme:
         msg = f"no label scheme is called '{name}'; known are {', '.join(SCHEMES)}"
         raise InputError(msg)
     return SCHEMES[name]
+
+
+def as_scheme(scheme: LabelScheme | str) -> LabelScheme:
+    """Take a scheme, the name of a known one, or an order spelled out for foreground, where 0 is background.
+
+    Args:
+        scheme: A scheme, which is returned as it is; `acdc` or `mnms`; or each structure with its integer from 1 to 65535.
+
+    Raises:
+        InputError: The text is neither name nor order, or the order lacks a structure or has a structure or an integer twice.
+
+    Examples:
+        >>> as_scheme("rv=3,myo=1,lv=2").describe()
+        '0 BACKGROUND, 1 MYO, 2 LV, 3 RV'
+    """
+    if isinstance(scheme, LabelScheme):
+        return scheme
+    if scheme in SCHEMES:
+        return SCHEMES[scheme]
+    values = {Structure.BACKGROUND: 0}
+    for entry in scheme.split(","):
+        match = _ENTRY.fullmatch(entry)
+        match = _ENTRY.fullmatch(entry)
+        structure, value = (Structure[match[1].upper()], int(match[2])) if match else (Structure.BACKGROUND, 0)
+        if structure in values or not 0 < value <= _LARGEST:
+            msg = (
+                f"the label scheme '{scheme}' is not understood at '{entry}'; give {', '.join(SCHEMES)}, or each structure once with its "
+                f"integer from 1 to {_LARGEST}, such as rv=3,myo=2,lv=1"
+            )
+            raise InputError(msg)
+        values[structure] = value
+    return LabelScheme(scheme, values)

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from shortaxis.datasets.pairs import find_pairs, label_name
+from shortaxis.datasets.phantom import write_phantoms
 from shortaxis.errors import InputError
+from shortaxis.labels import MNMS, Structure
 
 INFO = "ED: 1\nES: 12\nGroup: DCM\nHeight: 184.0\nNbFrame: 30\nWeight: 95.0\n"
 
@@ -34,7 +36,9 @@ def found(prediction, truth):
     return {pair.name: pair.prediction and pair.prediction.relative_to(prediction).as_posix() for pair in find_pairs(prediction, truth)[0]}
 
 
-@pytest.mark.parametrize("name", ["a_frame01_gt.nii.gz", "a_frame01_pred.nii", "a_frame01_seg.NII.GZ", "a_frame01.nii"])
+@pytest.mark.parametrize(
+    "name", ["a_frame01_gt.nii.gz", "a_frame01_pred.nii", "a_frame01_seg.NII.GZ", "a_frame01_mask.nii", "a_frame01.nii"]
+)
 def test_name_is_what_remains_without_ending_and_suffix(name):
     assert label_name(Path(name)) == "a_frame01"
 
@@ -126,11 +130,59 @@ def test_a_file_finds_its_prediction_in_a_folder(tmp_path, truth):
 @pytest.mark.parametrize("side", ["prediction", "truth"])
 def test_a_missing_path_is_refused(tmp_path, truth, side):
     paths = {"prediction": truth, "truth": truth} | {side: tmp_path / "nowhere"}
-    with pytest.raises(InputError, match="nowhere: no such file or folder"):
+    with pytest.raises(InputError, match="nowhere: no such file or folder") as error:
         find_pairs(**paths)
+    assert ("KIND:PATH" in str(error.value)) == (side == "truth")
 
 
 def test_a_folder_without_images_is_refused(tmp_path, truth):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="empty: holds no NIfTI file"):
         find_pairs(tmp_path / "empty", truth)
+
+
+def test_a_prediction_named_like_its_channel_pairs_where_there_is_none_without(tmp_path):
+    truth = make(tmp_path / "truth", "x.nii.gz", "y_0000.nii.gz", "z.nii.gz")
+    prediction = make(tmp_path / "out", "x_0000.nii.gz", "x.nii.gz", "y_0000.nii.gz", "z_0000.nii.gz")
+    assert found(prediction, truth) == {"x": "x.nii.gz", "y_0000": "y_0000.nii.gz", "z": "z_0000.nii.gz"}
+
+
+@pytest.mark.parametrize("depth", ["", "Dataset027_ACDC/"])
+def test_of_an_nnunet_folder_only_its_labels_are_annotated(tmp_path, depth):
+    names = [f"{depth}{name}" for name in ("imagesTr/x_0000.nii.gz", "imagesTs/y_0000.nii.gz", "labelsTr/x.nii.gz")]
+    truth = make(tmp_path / "truth", *names)
+    assert found(make(tmp_path / "out", "x.nii.gz"), truth) == {"x": "x.nii.gz"}
+
+
+def test_of_an_nnunet_data_set_labels_phase_and_patient_are_as_it_says(tmp_path):
+    write_phantoms(tmp_path / "phn", 1, layout="nnunet")
+    facts = tmp_path / "phn" / "dataset.json"
+    facts.write_text(facts.read_text().replace('"RV": 1', '"RV": 3').replace('"LV": 3', '"LV": 1'))
+    pairs, unused = find_pairs(tmp_path / "phn" / "imagesTr", f"nnunet:{tmp_path / 'phn'}")
+    assert [(pair.name, pair.patient, pair.phase, pair.group, pair.index) for pair in pairs] == [
+        ("phantom001_ED", "phantom001", "ED", "NOR", None),
+        ("phantom001_ES", "phantom001", "ES", "NOR", None),
+    ]
+    assert {pair.scheme.values[Structure.RV] for pair in pairs} == {3}
+    assert [pair.prediction.name for pair in pairs] == ["phantom001_ED_0000.nii.gz", "phantom001_ES_0000.nii.gz"]
+    assert unused == []
+
+
+def test_two_frames_of_an_mnms_file_share_its_prediction(tmp_path):
+    write_phantoms(tmp_path / "mnms", 1, layout="mnms", n_phases=3)
+    pairs, _ = find_pairs(make(tmp_path / "out", "phantom001_sa.nii.gz"), f"mnms:{tmp_path / 'mnms'}")
+    assert [(pair.name, pair.phase, pair.index) for pair in pairs] == [("phantom001_ED", "ED", 0), ("phantom001_ES", "ES", 1)]
+    assert {pair.prediction.name for pair in pairs} == {"phantom001_sa.nii.gz"}
+    assert all(pair.scheme is MNMS for pair in pairs)
+
+
+def test_a_data_set_without_label_files_is_refused(tmp_path):
+    with pytest.raises(InputError, match="phantom:1: its labels lie in no NIfTI files"):
+        find_pairs(tmp_path, "phantom:1")
+
+
+def test_label_files_of_a_data_set_that_pair_by_one_name_are_refused(tmp_path):
+    make(tmp_path, "labelsTr/x.nii.gz", "labelsTr/x_seg.nii.gz", "imagesTr/x_0000.nii.gz", "imagesTr/x_seg_0000.nii.gz")
+    (tmp_path / "dataset.json").write_text('{"labels": {"background": 0, "RV": 1, "MYO": 2, "LV": 3}}')
+    with pytest.raises(InputError, match="several label files that pair by the name x;"):
+        find_pairs(tmp_path, f"nnunet:{tmp_path}")

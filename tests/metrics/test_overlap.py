@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from shortaxis.labels import Structure
-from shortaxis.metrics.overlap import dsc, dsc_of_confusion, slice_confusion
+from shortaxis.metrics.overlap import dsc, dsc_of_confusion, exchanged, slice_confusion
 
 labels_3d = hnp.arrays(np.uint8, (3, 5, 4), elements=st.integers(0, 3))
 
@@ -78,3 +78,33 @@ def test_dsc_is_symmetric_and_within_0_and_1(truth, prediction):
 @given(labels_3d)
 def test_dsc_of_a_segmentation_with_itself_is_1(labels):
     assert (dsc_of_confusion(slice_confusion(labels, labels), absent=1.0) == 1.0).all()
+
+
+@pytest.mark.parametrize("stray", [np.full((1, 2, 2), 4), np.full((1, 2, 2), -1), np.zeros((1, 2, 2)), np.zeros((1, 2, 2), bool)])
+@pytest.mark.parametrize("side", [0, 1])
+def test_what_is_no_label_is_not_counted(stray, side):
+    both = [np.zeros((1, 2, 2), np.uint8)] * 2
+    both[side] = stray
+    with pytest.raises(ValueError, match=f"the {('truth', 'prediction')[side]} must be integer labels 0 to 3"):
+        slice_confusion(*both)
+
+
+@pytest.mark.parametrize("names", [(1, 3, 2), (2, 1, 3), (3, 2, 1), (2, 3, 1), (3, 1, 2)])
+def test_structures_under_other_names_are_found_whatever_the_order(names):
+    truth = np.arange(4).repeat(30).astype(np.uint8)[None, None]
+    prediction = np.array([0, *names], np.uint8)[np.roll(truth, 1)]
+    assert exchanged(slice_confusion(truth, prediction).sum(0)) == dict(zip((1, 2, 3), names, strict=True))
+
+
+@pytest.mark.parametrize(
+    "confusion",
+    [
+        np.diag([9, 9, 9, 9]),  # all is right
+        [[9, 0, 0, 0], [9, 0, 0, 0], [0, 0, 9, 0], [9, 0, 0, 0]],  # RV and LV missed
+        [[9, 0, 0, 0], [0, 0, 0, 5], [0, 0, 9, 0], [0, 0, 0, 9]],  # both cavities called LV
+        [[9, 0, 0, 0], [0, 1, 0, 8], [0, 0, 9, 0], [0, 8, 0, 1]],  # exchanged, but for more than a tenth
+        np.zeros((4, 4), int),
+    ],
+)
+def test_what_is_merely_wrong_is_not_called_exchanged(confusion):
+    assert exchanged(np.array(confusion)) == {}

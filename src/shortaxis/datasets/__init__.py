@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from shortaxis.datasets.acdc import INFO, read_acdc
-from shortaxis.datasets.dataset import Dataset, FrameRef
+from shortaxis.datasets.dataset import Dataset, FrameRef, LabelFile
 from shortaxis.datasets.mnms import SPLITS, read_mnms
 from shortaxis.datasets.nnunet import DESCRIPTION, read_nnunet
 from shortaxis.datasets.packed import read_packed
@@ -15,7 +15,7 @@ from shortaxis.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["READERS", "Dataset", "FrameRef", "open_dataset", "recognise"]
+__all__ = ["READERS", "Dataset", "FrameRef", "LabelFile", "kind_of", "open_dataset", "recognise"]
 
 
 def _read_phantom(count: Path) -> Dataset:
@@ -53,15 +53,20 @@ def open_dataset(spec: str | Path) -> Dataset:
         >>> len(open_dataset("phantom:3"))
         6
     """
-    kind, colon, rest = str(spec).partition(":")
-    if colon and kind in READERS:
-        return READERS[kind](Path(rest).expanduser())
+    if kind := kind_of(spec):
+        return READERS[kind](Path(str(spec).removeprefix(f"{kind}:")).expanduser())
     path = Path(spec).expanduser()
     if found := recognise(path):
         return READERS[found](path)
     problem = "is no data set known here" if path.exists() else "no such file or folder"
     msg = f"{spec}: {problem}; write KIND:PATH with a KIND of {', '.join(READERS)}"
     raise InputError(msg)
+
+
+def kind_of(spec: str | Path) -> str | None:
+    """The kind that `KIND:PATH` names; None where what stands before the colon is none, as in a bare path."""
+    kind, colon, _ = str(spec).partition(":")
+    return kind if colon and kind in READERS else None
 
 
 def recognise(path: Path) -> str | None:

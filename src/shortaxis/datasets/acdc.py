@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from shortaxis.datasets.dataset import Dataset, FrameRef
+from shortaxis.datasets.dataset import Dataset, FrameRef, LabelFile
 from shortaxis.errors import InputError
 from shortaxis.io.atomic import atomic_path
 from shortaxis.io.nifti import read_labels, read_nifti, write_like
@@ -179,7 +179,7 @@ def read_acdc(root: Path | str) -> Dataset:
             name = f"{patient.name}_frame{number:02d}"
             image, labels = (_existing(patient.folder / f"{name}{ending}") for ending in ("", "_gt"))
             load = partial(_load, name, phase, patient.subject, image, labels)
-            refs.append(FrameRef(name, patient.name, phase, patient.subject.group, load))
+            refs.append(FrameRef(name, patient.name, phase, patient.subject.group, load, LabelFile(labels, ACDC)))
     return Dataset("acdc", tuple(sorted(refs, key=lambda ref: ref.name)))
 
 

@@ -7,8 +7,25 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
+    from pathlib import Path
 
+    from shortaxis.labels import LabelScheme
     from shortaxis.study import Frame
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """Where the labels of a frame lie.
+
+    Attributes:
+        path: The NIfTI file.
+        scheme: What its integers mean.
+        index: Which phase of the file the frame is, counted from 0; None where the file is the frame.
+    """
+
+    path: Path
+    scheme: LabelScheme
+    index: int | None = None
 
 
 @dataclass(frozen=True)
@@ -21,6 +38,7 @@ class FrameRef:
         phase: `ED`, `ES`, or None where the data set does not say.
         group: Diagnostic group, or None.
         load: Reads the pixels and labels.
+        labels: Where the labels lie, or None where they are in no NIfTI file.
     """
 
     name: str
@@ -28,6 +46,7 @@ class FrameRef:
     phase: str | None
     group: str | None
     load: Callable[[], Frame]
+    labels: LabelFile | None = None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from shortaxis.datasets.dataset import Dataset, FrameRef
+from shortaxis.datasets.dataset import Dataset, FrameRef, LabelFile
 from shortaxis.errors import InputError
 from shortaxis.io.atomic import atomic_path
 from shortaxis.io.nifti import read_labels, read_nifti, write_like
@@ -76,7 +76,8 @@ def read_mnms(root: Path | str, csv: Path | str | None = None, split: str | None
             known = table[code]
             for phase, index in (("ED", known.end_diastole), ("ES", known.end_systole)):
                 name = f"{code}_{phase}"
-                refs.append(FrameRef(name, code, phase, known.subject.group, partial(_load, name, phase, index, known, image, labels)))
+                load = partial(_load, name, phase, index, known, image, labels)
+                refs.append(FrameRef(name, code, phase, known.subject.group, load, LabelFile(labels, MNMS, index)))
     if not refs:
         msg = f"{root}: holds no labelled M&Ms subjects; give the folder that holds {', '.join(SPLITS[part] for part in LABELLED)}"
         raise InputError(msg)

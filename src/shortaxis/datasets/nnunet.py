@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from shortaxis.datasets.dataset import Dataset, FrameRef
+from shortaxis.datasets.dataset import Dataset, FrameRef, LabelFile
 from shortaxis.errors import InputError
 from shortaxis.io.atomic import write_json
 from shortaxis.io.nifti import read_labels, read_nifti, write_like
@@ -63,7 +63,8 @@ def read_nnunet(root: Path | str) -> Dataset:
         known = facts.get(name, {})
         patient = known.get("patient") or _FRAME_NUMBER.sub("", name)
         phase, group = known.get("phase"), known.get("group")
-        refs.append(FrameRef(name, patient, phase, group, partial(_load, name, patient, phase, group, image, labels, scheme)))
+        load = partial(_load, name, patient, phase, group, image, labels, scheme)
+        refs.append(FrameRef(name, patient, phase, group, load, LabelFile(labels, scheme)))
     if not refs:
         msg = f"{root / 'labelsTr'}: holds no label files NAME{ending}; give an nnU-Net raw folder with labelled training cases"
         raise InputError(msg)

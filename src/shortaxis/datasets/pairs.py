@@ -1,8 +1,9 @@
 """Find which predicted label file belongs to which annotated one.
 
-Names pair: what remains of a file's name without `.nii`/`.nii.gz` and without one of the suffixes `_gt`, `_pred`, `_seg`. Folders help only
-where a name occurs more than once. A file with a suffix beats one without in the same folder, since ACDC keeps the image
-`patient001_frame01.nii.gz` beside its labels `patient001_frame01_gt.nii.gz`.
+Names pair: what remains of a file's name without `.nii`/`.nii.gz` and without one of the suffixes `_gt`, `_pred`, `_seg`, `_mask`. Folders
+help only where a name occurs more than once. A file with a suffix beats one without in the same folder, since ACDC keeps the image
+`patient001_frame01.nii.gz` beside its labels `patient001_frame01_gt.nii.gz`. A prediction that kept nnU-Net's channel in its name
+(`NAME_0000`) is taken where there is none called NAME.
 """
 
 from __future__ import annotations
@@ -10,17 +11,23 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from shortaxis.datasets import kind_of, open_dataset
 from shortaxis.datasets.acdc import INFO, read_patient
 from shortaxis.errors import InputError
 from shortaxis.io.walking import files_below
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-SUFFIXES: Final = ("_gt", "_pred", "_seg")
+    from shortaxis.labels import LabelScheme
+
+SUFFIXES: Final = ("_gt", "_pred", "_seg", "_mask")
+CHANNEL: Final = "_0000"
+LABELS: Final = "labelsTr"
+"""The folder of an nnU-Net data set that holds the annotated labels; its images lie beside it."""
 
 _NIFTI: Final = re.compile(r"\.nii(\.gz)?$", re.IGNORECASE)
 _FRAME: Final = re.compile(r"^(?P<patient>.+)_frame(?P<frame>\d+)$")
@@ -33,11 +40,13 @@ class LabelPair:
 
     Attributes:
         name: The common name, such as `patient101_frame01`; with its folder where the name alone is not unique.
-        patient: `patient101` of `patient101_frame01`, `X` of `X_ED`; otherwise the name itself.
-        phase: `ED`, `ES`, or None where neither `Info.cfg` nor the name says.
-        group: Diagnostic group from `Info.cfg`, or None.
+        patient: `patient101` of `patient101_frame01`, `X` of `X_ED`; otherwise the name itself. A data set says it by itself.
+        phase: `ED`, `ES`, or None where neither data set nor `Info.cfg` nor the name says.
+        group: Diagnostic group from the data set or `Info.cfg`, or None.
         truth: The annotated labels.
         prediction: The predicted labels, or None when there are none.
+        scheme: What the integers of the annotated labels mean, where a data set says it.
+        index: Which phase of both files is meant, counted from 0; None for all.
     """
 
     name: str
@@ -46,24 +55,56 @@ class LabelPair:
     group: str | None
     truth: Path
     prediction: Path | None
+    scheme: LabelScheme | None = None
+    index: int | None = None
 
 
-def find_pairs(prediction: Path, truth: Path) -> tuple[list[LabelPair], list[Path]]:
+def find_pairs(prediction: Path, truth: Path | str) -> tuple[list[LabelPair], list[Path]]:
     """Pair the label files of two folders, or two files.
 
     Args:
         prediction: A NIfTI file, or a folder searched with its subfolders.
-        truth: A NIfTI file, an ACDC folder of patients with `Info.cfg`, or any folder of NIfTI label files.
+        truth: A NIfTI file, an ACDC folder of patients with `Info.cfg`, any folder of NIfTI label files (of an nnU-Net data set only its
+            `labelsTr` counts), or a data set `KIND:PATH` as for `shortaxis.datasets.open_dataset`.
 
     Returns:
         The pairs sorted by name, and the predicted files that belong to no annotated one.
 
     Raises:
-        InputError: A path is missing, there is no annotated file, two files have the same claim to one name, or `Info.cfg` is wrong.
+        InputError: A path is missing, there is no annotated file, two files have the same claim to one name, `Info.cfg` is wrong, or the
+            data set cannot be read or has no label files.
     """
+    if kind_of(truth):
+        return _pairs_of_dataset(prediction, str(truth))
+    truth = Path(truth)
     truths = _label_files(truth, truth=True)
     if prediction.is_file() and truth.is_file():
         return [_pair(name, path, prediction) for name, path in truths.items()], []
+    matches, unused = _assign(prediction, truths, truth)
+    unique = len({_stem(name) for name in truths}) == len(truths)
+    pairs = [_pair(_stem(name) if unique else name, path, matches[name]) for name, path in truths.items()]
+    return sorted(pairs, key=lambda pair: pair.name), unused
+
+
+def _pairs_of_dataset(prediction: Path, spec: str) -> tuple[list[LabelPair], list[Path]]:
+    refs = [(ref, ref.labels) for ref in open_dataset(spec).refs if ref.labels is not None]
+    if not refs:
+        msg = f"{spec}: its labels lie in no NIfTI files that predictions could pair with; write the annotated labels into a folder"
+        raise InputError(msg)
+    names = {file.path: label_name(file.path) for _, file in refs}  # of M&Ms two frames share a file
+    doubled = [name for name, count in Counter(names.values()).items() if count > 1]
+    if doubled:
+        msg = f"{spec}: has several label files that pair by the name {doubled[0]}; rename all but one"
+        raise InputError(msg)
+    matches, unused = _assign(prediction, {name: path for path, name in names.items()}, spec)
+    return [
+        LabelPair(ref.name, ref.patient, ref.phase, ref.group, file.path, matches[names[file.path]], file.scheme, file.index)
+        for ref, file in refs
+    ], unused
+
+
+def _assign(prediction: Path, truths: Mapping[str, Path], truth: Path | str) -> tuple[dict[str, Path | None], list[Path]]:
+    """For each truth its prediction, which no other truth has too; and the predictions that remain."""
     predictions = _label_files(prediction, truth=False)
     matches = _match(truths, predictions)
     claims = Counter(path for path in matches.values() if path is not None)
@@ -71,9 +112,7 @@ def find_pairs(prediction: Path, truth: Path) -> tuple[list[LabelPair], list[Pat
         if count > 1:
             msg = f"{path}: is the only prediction for {count} files of {truth}; keep the predictions in the same subfolders as the truth"
             raise InputError(msg)
-    unique = len({_stem(name) for name in truths}) == len(truths)
-    pairs = [_pair(_stem(name) if unique else name, path, matches[name]) for name, path in truths.items()]
-    return sorted(pairs, key=lambda pair: pair.name), [path for path in predictions.values() if path not in claims]
+    return matches, [path for path in predictions.values() if path not in claims]
 
 
 def label_name(path: Path) -> str:
@@ -90,12 +129,13 @@ def _label_files(root: Path, *, truth: bool) -> dict[str, Path]:
     if root.is_file():
         return {label_name(root): root}
     if not root.is_dir():
-        msg = f"{root}: no such file or folder; give a NIfTI file or a folder of them"
+        or_data_set = ", or a data set as KIND:PATH, such as nnunet:DIR" if truth else ""
+        msg = f"{root}: no such file or folder; give a NIfTI file or a folder of them{or_data_set}"
         raise InputError(msg)
     paths = [path for path in files_below(root) if _NIFTI.search(path.name) and not path.name.startswith(".")]
-    annotated = [path for path in paths if _NIFTI.sub("", path.name).endswith("_gt")]
-    if truth and annotated:  # then whatever else lies there is images
-        paths = annotated
+    if truth:  # where labels are marked as such, whatever else lies there is images
+        annotated = [path for path in paths if _NIFTI.sub("", path.name).endswith("_gt")]
+        paths = annotated or [path for path in paths if LABELS in path.relative_to(root).parts] or paths
     found: dict[str, Path] = {}
     for path in paths:
         name = (path.parent.relative_to(root) / label_name(path)).as_posix()
@@ -115,14 +155,15 @@ def _has_suffix(path: Path) -> bool:
 
 
 def _match(truths: Mapping[str, Path], predictions: Mapping[str, Path]) -> dict[str, Path | None]:
-    """For each truth the prediction of the same folder and name, or else the only other one of its name in any folder."""
+    """For each truth the prediction of the same folder and name, or else the only other one of its name, or of a channel, in any folder."""
     others: dict[str, list[Path]] = {}
     for name, path in predictions.items():
         if name not in truths:
             others.setdefault(_stem(name), []).append(path)
     matches: dict[str, Path | None] = {}
     for name in truths:
-        candidates = [predictions[name]] if name in predictions else others.get(_stem(name), [])
+        stem = _stem(name)
+        candidates = [predictions[name]] if name in predictions else others.get(stem) or others.get(stem + CHANNEL, [])
         if len(candidates) > 1:
             msg = f"{candidates[0]} and {candidates[1]} could both be the prediction for {name}; keep one of them"
             raise InputError(msg)

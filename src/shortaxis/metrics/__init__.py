@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from shortaxis.metrics.agreement import Agreement, agreement
-from shortaxis.metrics.bootstrap import Estimate, Resampling
+from shortaxis.metrics.bootstrap import Estimate, PatientBootstrap, Resampling
 from shortaxis.metrics.case import Case
-from shortaxis.metrics.end_coefficient import end_coefficient, end_slices, paper_end_score, reference_end_score
-from shortaxis.metrics.overlap import dsc
-from shortaxis.metrics.protocols import PROTOCOLS
+from shortaxis.metrics.end_coefficient import end_coefficient, end_slices, paper_end_score, passes, reference_end_score
+from shortaxis.metrics.overlap import dsc, dsc_of_confusion, slice_confusion
+from shortaxis.metrics.protocols import PROTOCOLS, stretch
 from shortaxis.metrics.surface import SurfaceDistance, surface_distance
 
 __all__ = [
@@ -15,13 +15,18 @@ __all__ = [
     "Agreement",
     "Case",
     "Estimate",
+    "PatientBootstrap",
     "Resampling",
     "SurfaceDistance",
     "agreement",
     "dsc",
+    "dsc_of_confusion",
     "end_coefficient",
     "end_slices",
     "paper_end_score",
+    "passes",
     "reference_end_score",
+    "slice_confusion",
+    "stretch",
     "surface_distance",
 ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from shortaxis.labels import FOREGROUND
+from shortaxis.labels import FOREGROUND, N_CLASSES
 from shortaxis.metrics.overlap import dsc_of_confusion
 
 if TYPE_CHECKING:
@@ -56,8 +56,11 @@ def reference_end_score(confusion: NDArray[Any]) -> float:
 
     Returns:
         A number in [0, 1].
+
+    Raises:
+        ValueError: These are no counts (D, C, C).
     """
-    ends = confusion[list(end_slices(len(confusion)))]
+    ends = _ends(confusion)
     return float(dsc_of_confusion(ends, absent=1.0).mean())
 
 
@@ -71,8 +74,11 @@ def paper_end_score(confusion: NDArray[Any]) -> float:
 
     Returns:
         A number in [0, 1], or NaN when no end slice is fully annotated: such a frame is not one of the K frames of Eq. 6.
+
+    Raises:
+        ValueError: These are no counts (D, C, C).
     """
-    ends = confusion[list(end_slices(len(confusion)))]
+    ends = _ends(confusion)
     annotated = (ends.sum(-1)[:, FOREGROUND] > 0).all(-1)
     return float(dsc_of_confusion(ends[annotated])[:, FOREGROUND].mean()) if annotated.any() else np.nan
 
@@ -81,12 +87,19 @@ def passes(score: ArrayLike) -> NDArray[np.float64]:
     """The indicator of Eq. 6 for each frame: 1 above the threshold, 0 otherwise, NaN for a frame that does not count.
 
     Args:
-        score: Mean end-slice DSC of each frame, any shape; NaN where the frame does not count.
+        score: Mean end-slice DSC of each frame in [0, 1], any shape; NaN where the frame does not count.
 
     Returns:
         float64 of the same shape.
+
+    Raises:
+        ValueError: A score lies outside [0, 1].
     """
     values = np.asarray(score, np.float64)
+    stray = values[(values < 0) | (values > 1)]
+    if stray.size:
+        msg = f"the mean end-slice DSC of a frame lies in [0, 1], not at {stray[0]:g}; divide per cent by 100"
+        raise ValueError(msg)
     return np.where(np.isnan(values), np.nan, values > THRESHOLD)
 
 
@@ -94,11 +107,26 @@ def end_coefficient(scores: ArrayLike) -> float:
     """Eq. 6: the share of the K frames whose mean end-slice DSC exceeds 0.8.
 
     Args:
-        scores: (frames,) from `reference_end_score` or `paper_end_score`; NaN frames are not among the K.
+        scores: (frames,) in [0, 1], from `reference_end_score` or `paper_end_score`; NaN frames are not among the K.
 
     Returns:
-        A number in [0, 1], or NaN when no frame counts.
+        A number in [0, 1], not in per cent, or NaN when no frame counts.
+
+    Raises:
+        ValueError: A score lies outside [0, 1].
+
+    Examples:
+        >>> end_coefficient([0.91, 0.70, 0.99, float("nan")])
+        0.6666666666666666
     """
     indicator = passes(scores)
     counted = indicator[~np.isnan(indicator)]
     return float(counted.mean()) if counted.size else np.nan
+
+
+def _ends(confusion: NDArray[Any]) -> NDArray[Any]:
+    """The counts of the end slices."""
+    if confusion.shape[1:] != (N_CLASSES, N_CLASSES):
+        msg = f"the counts of a frame have shape (D, {N_CLASSES}, {N_CLASSES}), not {confusion.shape}; `slice_confusion` gives them"
+        raise ValueError(msg)
+    return confusion[list(end_slices(len(confusion)))]

@@ -8,14 +8,18 @@ What a structure that is absent scores
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from shortaxis.labels import N_CLASSES
+from shortaxis.labels import FOREGROUND, N_CLASSES, Structure
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+NEXT_TO_NOTHING: Final = 0.1
+FITTING: Final = 0.5
+"""The DSC below which a structure is missed, and above which it is found."""
 
 
 def dsc(truth: NDArray[Any], prediction: NDArray[Any], *, absent: float = np.nan) -> float:
@@ -54,9 +58,18 @@ def slice_confusion(truth: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> 
         int64 (D, C, C); entry [d, i, j] counts the voxels of slice d whose true class is i and whose predicted class is j.
 
     Raises:
-        ValueError: The shapes differ.
+        ValueError: The shapes differ, or a value is no class.
+
+    Examples:
+        >>> import numpy as np
+        >>> slice_confusion(np.array([[[0, 1, 2, 3]]]), np.array([[[0, 1, 3, 3]]]))[0].tolist()
+        [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 1]]
     """
     _check_shapes(truth, prediction)
+    for side, labels in (("truth", truth), ("prediction", prediction)):
+        if labels.dtype.kind not in "iu" or labels.min(initial=0) < 0 or labels.max(initial=0) >= N_CLASSES:
+            msg = f"the {side} must be integer labels 0 to {N_CLASSES - 1}; translate them with `LabelScheme.to_canonical` first"
+            raise ValueError(msg)
     depth = len(truth)
     # One code a voxel and one count over all slices: a single pass, however many slices there are.
     code = (truth * np.uint8(N_CLASSES) + prediction).reshape(depth, -1).astype(np.intp)
@@ -91,6 +104,27 @@ def dsc_of_confusion(confusion: NDArray[Any], *, absent: float = np.nan) -> NDAr
     scores = np.full(numerator.shape, absent, np.float64)
     np.divide(numerator, denominator, out=scores, where=denominator > 0)
     return scores
+
+
+def exchanged(confusion: NDArray[Any]) -> dict[Structure, Structure]:
+    """Tell whether the two sides call the same structures by different names, as under different label schemes.
+
+    Args:
+        confusion: Counts (C, C), [true class, predicted class].
+
+    Returns:
+        For each true structure the predicted one that fits it, where two or all three are exchanged: each has a DSC below 0.1 with
+        the structure of its own name and above 0.5 with another's. Otherwise empty.
+    """
+    foreground = confusion[1:, 1:]
+    total = confusion.sum(1)[1:, None] + confusion.sum(0)[None, 1:]
+    scores = 2 * foreground / np.maximum(total, 1)
+    own = np.arange(len(FOREGROUND))
+    best = np.where(scores.max(axis=1) > FITTING, scores.argmax(axis=1), own)
+    moved = best != own
+    if not moved.any() or len(set(best)) < len(own) or (np.diagonal(scores)[moved] >= NEXT_TO_NOTHING).any():
+        return {}
+    return {structure: FOREGROUND[index] for structure, index in zip(FOREGROUND, best, strict=True)}
 
 
 def _check_shapes(truth: NDArray[Any], prediction: NDArray[Any]) -> None:
