@@ -102,7 +102,7 @@ def test_a_job_that_fails_leaves_with_one_and_says_why(bench):
     again = bench("--budget", "steps=5")
     assert again.exit_code == 1
     assert "unet/seed-0 failed" in again.stderr
-    assert "another budget; choose another --out" in again.stderr
+    assert "(budget: 'recipe' there, 'steps=5' here); choose another --out" in again.stderr
     assert "failed" in again.stdout
 
 

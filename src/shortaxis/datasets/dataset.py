@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class FrameRef:
     phase: str | None
     group: str | None
     load: Callable[[], Frame]
-    labels: LabelFile | None = None
+    labels: LabelFile | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
