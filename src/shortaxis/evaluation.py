@@ -234,9 +234,10 @@ def evaluate_folders(
     missing = tuple(pair.name for pair in pairs if pair.prediction is None)
     if missing and (len(missing) == len(pairs) or not allow_missing):
         others = f"; unpaired predictions there: {len(unused)} ({_first([path.name for path in unused])})" if unused else ""
+        files = list(dict.fromkeys(pair.truth.name for pair in pairs if pair.prediction is None))
         msg = (
             f"{prediction}: has no prediction for {len(missing)} of the {len(pairs)} annotated frames ({_first(missing)}){others}; "
-            "predict them, name the files as the annotated ones, or allow missing ones (--allow-missing)"
+            f"predict them, name the files as the annotated ones ({_first(files)}), or allow missing ones (--allow-missing)"
         )
         raise InputError(msg)
     found = [(pair, pair.prediction) for pair in pairs if pair.prediction is not None]

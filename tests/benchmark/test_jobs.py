@@ -12,7 +12,7 @@ import pytest
 from shortaxis.benchmark import describing, jobs
 from shortaxis.benchmark.experiment import open_experiment
 from shortaxis.benchmark.jobs import run_job, run_jobs
-from shortaxis.benchmark.provenance import Provenance
+from shortaxis.benchmark.provenance import UNKNOWN, Provenance
 from shortaxis.benchmark.result import Shared, read_result
 from shortaxis.errors import InputError
 from shortaxis.metrics.protocols import PROTOCOLS
@@ -74,13 +74,18 @@ def test_a_finished_job_is_not_repeated_and_other_seeds_are_added(start, monkeyp
     assert first[0].path.read_bytes() == bytes_before
 
 
-def test_a_kept_job_of_code_that_may_be_another_by_now_says_so(start, code):
+def test_a_kept_job_of_code_that_may_be_another_by_now_says_so(start, code, monkeypatch):
     told = ("the code that made it may not be the code of now; remove its folder to have it run anew",)
     assert [run_jobs(start())[0].notes for _ in range(2)] == [(), ()]
     code["now"] = Provenance("def", modified=False)
     assert run_jobs(start())[0].notes == told
-    code["now"] = Provenance("def", modified=True)
-    assert [run_jobs(start(seeds=[1]))[0].notes for _ in range(2)] == [(), told]
+    for seed, now in enumerate((Provenance("def", modified=True), Provenance(UNKNOWN, None)), start=1):
+        code["now"] = now
+        assert [run_jobs(start(seeds=[seed]))[0].notes for _ in range(2)] == [(), told]
+    code["now"] = Provenance(None, None)  # an installed package has a version alone
+    assert [run_jobs(start(seeds=[3]))[0].notes for _ in range(2)] == [(), ()]
+    monkeypatch.setattr(jobs, "__version__", "99")
+    assert run_jobs(start(seeds=[3]))[0].notes == told
 
 
 def test_a_job_cut_short_is_scored_said_to_be_incomplete_and_goes_on(start):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -36,9 +37,7 @@ def found(prediction, truth):
     return {pair.name: pair.prediction and pair.prediction.relative_to(prediction).as_posix() for pair in find_pairs(prediction, truth)[0]}
 
 
-@pytest.mark.parametrize(
-    "name", ["a_frame01_gt.nii.gz", "a_frame01_pred.nii", "a_frame01_seg.NII.GZ", "a_frame01_mask.nii", "a_frame01.nii"]
-)
+@pytest.mark.parametrize("name", ["a_frame01_gt.nii.gz", "a_frame01_pred.nii", "a_frame01_seg.NII.GZ", "a_frame01.nii"])
 def test_name_is_what_remains_without_ending_and_suffix(name):
     assert label_name(Path(name)) == "a_frame01"
 
@@ -147,11 +146,35 @@ def test_a_prediction_named_like_its_channel_pairs_where_there_is_none_without(t
     assert found(prediction, truth) == {"x": "x.nii.gz", "y_0000": "y_0000.nii.gz", "z": "z_0000.nii.gz"}
 
 
+def test_a_mask_is_taken_for_labels_where_nothing_else_is(tmp_path):
+    truth = make(tmp_path / "truth", "x.nii.gz", "y_ED_mask.nii.gz", "z.nii.gz", "z_mask.nii.gz")
+    prediction = make(tmp_path / "out", "x.nii.gz", "x_mask.nii.gz", "y_ED.nii.gz", "z_seg.nii.gz")
+    pairs, unused = find_pairs(prediction, truth)
+    assert {pair.name: pair.prediction and pair.prediction.name for pair in pairs} == {
+        "x": "x.nii.gz",
+        "y_ED_mask": "y_ED.nii.gz",
+        "z": "z_seg.nii.gz",
+        "z_mask": None,
+    }
+    assert [(pair.patient, pair.phase) for pair in pairs][1] == ("y", "ED")
+    assert [path.name for path in unused] == ["x_mask.nii.gz"]
+
+
 @pytest.mark.parametrize("depth", ["", "Dataset027_ACDC/"])
 def test_of_an_nnunet_folder_only_its_labels_are_annotated(tmp_path, depth):
     names = [f"{depth}{name}" for name in ("imagesTr/x_0000.nii.gz", "imagesTs/y_0000.nii.gz", "labelsTr/x.nii.gz")]
     truth = make(tmp_path / "truth", *names)
     assert found(make(tmp_path / "out", "x.nii.gz"), truth) == {"x": "x.nii.gz"}
+
+
+def test_of_an_nnunet_data_set_that_does_not_say_phases_the_names_do(tmp_path):
+    write_phantoms(tmp_path / "phn", 1, layout="nnunet")
+    description = tmp_path / "phn" / "dataset.json"
+    content = json.loads(description.read_text())
+    del content["shortaxis"]
+    description.write_text(json.dumps(content))
+    pairs, _ = find_pairs(tmp_path / "phn" / "labelsTr", f"nnunet:{tmp_path / 'phn'}")
+    assert [(pair.patient, pair.phase) for pair in pairs] == [("phantom001", "ED"), ("phantom001", "ES")]
 
 
 def test_of_an_nnunet_data_set_labels_phase_and_patient_are_as_it_says(tmp_path):

@@ -112,3 +112,17 @@ def test_equal_members_are_built_once_without_storage(written, monkeypatch):
     path = written('[[members]]\nnetwork = "seen"\ncount = 50\noptions = { size = 4 }')
     assert load_recipe(path) == load_recipe(path)
     assert places == ["meta"]
+
+
+def test_a_rule_of_one_s_own_may_look_at_neighbours_and_is_named_with_the_file_where_it_fails(written, monkeypatch):
+    def smooth(members, mean, frame_of_slice):
+        around = nn.functional.pad(members.flatten(0, 1), (2, 2, 2, 2), mode="reflect")
+        return POOLINGS["fixed"]()(nn.functional.avg_pool2d(around, 5, stride=1).view_as(members), mean, frame_of_slice)
+
+    monkeypatch.setitem(POOLINGS, "smooth", lambda: smooth)
+    monkeypatch.setitem(POOLINGS, "wrong", lambda: lambda members, _mean, _frames: members[99])
+    load_recipe(written(PAIR + '[pooling]\nrule = "smooth"'))
+    with pytest.raises(
+        InputError, match=r"mine\.toml: what it names cannot be built or run \(IndexError: .*; mend its code, or its options"
+    ):
+        load_recipe(written(PAIR + '[pooling]\nrule = "wrong"'))

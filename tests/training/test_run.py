@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -166,6 +167,26 @@ def test_a_refused_resume_changes_nothing(recipe, discs, tmp_path):
     with pytest.raises(InputError, match=r"started with another recipe or other data \(seed: 3 there, 9 here\)"):
         train(recipe(seed=9), discs, tmp_path, split=SPLIT, device="cpu", resume=True)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda kept: kept["recipe"].update(policy={"kind": "stacking"}), "recipe.policy.kind: 'stacking' there, 'joint' here"),
+        (lambda kept: kept.update(data="others"), "data: 'others' there, 'discs' here"),
+        (lambda kept: kept.update(train_patients=["q0", "q1", "q2", "q3"]), "train_patients[0]: 'q0' there, 'p0' here"),
+    ],
+)
+def test_a_run_goes_on_with_what_its_record_names_alone(recipe, discs, tmp_path, change, told):
+    train(recipe(), discs, tmp_path, device="cpu", steps=1)
+    record = tmp_path / "run.json"
+    kept = json.loads(record.read_text())
+    change(kept)
+    record.write_text(json.dumps(kept))
+    with pytest.raises(InputError, match=re.escape(f"run.json: this run was started with another recipe or other data ({told})")):
+        train(recipe(), discs, tmp_path, device="cpu", resume=True)
+    record.write_text("{")
+    assert train(recipe(), discs, tmp_path, device="cpu", steps=1, resume=True).step == 2
 
 
 def test_resume_without_a_checkpoint_starts_anew(recipe, discs, tmp_path):

@@ -78,7 +78,7 @@ def notes_on(rows: Mapping[str, Sequence[Result]], baseline: str) -> list[str]:
     """
     notes = list(_notices(rows))
     scales = sorted({result.scale for results in rows.values() for result in results if result.scale is not None})
-    notes += [f"trained at the scale '{scale}', which makes all rows smaller: they compare with each other only" for scale in scales]
+    notes += [f"trained at the scale '{scale}', which gives rows another size: they compare with each other only" for scale in scales]
     partners = {(result.seed, result.fold): result for result in reversed(rows[baseline])}
     for row, results in rows.items():
         pairs = [(result, partners.get((result.seed, result.fold), rows[baseline][0])) for result in results]

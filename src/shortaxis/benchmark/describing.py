@@ -15,6 +15,7 @@ from shortaxis.benchmark.scoring import model_cost
 from shortaxis.inference.device import device_in_words
 from shortaxis.training.policies.weights_search import patients_aside
 from shortaxis.training.recipe import recipe_to_dict
+from shortaxis.training.run import FACTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +39,7 @@ def describe(job: Job, experiment: Experiment, recipe: Recipe, model: Model, end
         run: Folder of the training.
     """
     split = job.split
-    facts = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    facts = json.loads((run / FACTS).read_text(encoding="utf-8"))
     seconds, slices = spent(run)
     return Result(
         schema_version=SCHEMA_VERSION,

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
+from shortaxis import __version__
 from shortaxis.benchmark.budgets import steps_within
 from shortaxis.benchmark.describing import describe, spent
 from shortaxis.benchmark.kept import read_kept
 from shortaxis.benchmark.leaks import shared_with
-from shortaxis.benchmark.provenance import provenance
+from shortaxis.benchmark.provenance import UNKNOWN, provenance
 from shortaxis.benchmark.result import RESULT, Result, read_result, write_result
 from shortaxis.benchmark.rows import with_steps
 from shortaxis.benchmark.scoring import score_model
@@ -128,10 +129,16 @@ def _notes(result: Result, job: Job, experiment: Experiment, *, kept: bool) -> I
         yield f"its test score is known, so that it is final at {reached} and is not trained on"
     elif not result.complete and kept:
         yield f"its limit is spent at {reached}; raise --minutes-per-job to go on"
-    if kept and (result.modified or provenance() != (result.commit, result.modified)):
+    if kept and not _is_code_of_now(result):
         yield "the code that made it may not be the code of now; remove its folder to have it run anew"
     if _lacks_sweep(result, job, experiment):
         yield "its limit left no time for the sweep of weights; raise --minutes-per-job to have it"
+
+
+def _is_code_of_now(result: Result) -> bool:
+    """Whether a result was surely made by this very code."""
+    made, now = (result.shortaxis, result.commit, result.modified), (__version__, *provenance())
+    return made == now and not result.modified and result.commit != UNKNOWN
 
 
 def run_job(job: Job, experiment: Experiment, report: Report = lambda _share, _text: None) -> Result:

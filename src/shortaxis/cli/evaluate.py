@@ -28,7 +28,7 @@ def evaluate(
 ) -> None:
     """Score label files under named protocols, with intervals from a bootstrap over patients.
 
-    Files pair by name; [i]_gt[/], [i]_pred[/], [i]_seg[/] and [i]_mask[/] at its end do not matter. Volumes and EF need
+    Files pair by name; [i]_gt[/], [i]_pred[/] and [i]_seg[/] at its end do not matter. Volumes and EF need
     ED and ES: from a data set, from ACDC's [i]Info.cfg[/], or from names such as [i]patient101_ED.nii.gz[/].
 
     [dim]Example:[/]

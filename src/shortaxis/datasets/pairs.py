@@ -1,16 +1,16 @@
 """Find which predicted label file belongs to which annotated one.
 
-Names pair: what remains of a file's name without `.nii`/`.nii.gz` and without one of the suffixes `_gt`, `_pred`, `_seg`, `_mask`. Folders
-help only where a name occurs more than once. A file with a suffix beats one without in the same folder, since ACDC keeps the image
-`patient001_frame01.nii.gz` beside its labels `patient001_frame01_gt.nii.gz`. A prediction that kept nnU-Net's channel in its name
-(`NAME_0000`) is taken where there is none called NAME.
+Names pair: what remains of a file's name without `.nii`/`.nii.gz` and without one of the suffixes `_gt`, `_pred`, `_seg`. Folders help only
+where a name occurs more than once. A file with a suffix beats one without in the same folder, since ACDC keeps the image
+`patient001_frame01.nii.gz` beside its labels `patient001_frame01_gt.nii.gz`. Where no names pair, nnU-Net's channel (`NAME_0000`) and
+`_mask` at their ends do not count.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     from shortaxis.labels import LabelScheme
 
-SUFFIXES: Final = ("_gt", "_pred", "_seg", "_mask")
-CHANNEL: Final = "_0000"
+SUFFIXES: Final = ("_gt", "_pred", "_seg")
+LOOSE: Final = ("_0000", "_mask")
+"""Ends of names that pair only where nothing else does: what bears them may be an image, or the mask of something else."""
 LABELS: Final = "labelsTr"
 """The folder of an nnU-Net data set that holds the annotated labels; its images lie beside it."""
 
@@ -97,10 +98,12 @@ def _pairs_of_dataset(prediction: Path, spec: str) -> tuple[list[LabelPair], lis
         msg = f"{spec}: has several label files that pair by the name {doubled[0]}; rename all but one"
         raise InputError(msg)
     matches, unused = _assign(prediction, {name: path for path, name in names.items()}, spec)
-    return [
-        LabelPair(ref.name, ref.patient, ref.phase, ref.group, file.path, matches[names[file.path]], file.scheme, file.index)
-        for ref, file in refs
-    ], unused
+    pairs = []
+    for ref, file in refs:
+        pair = replace(_pair(ref.name, file.path, matches[names[file.path]]), group=ref.group, scheme=file.scheme, index=file.index)
+        named = pair.phase is not None and ref.phase is None  # then the name knows more than the data set
+        pairs.append(pair if named else replace(pair, patient=ref.patient, phase=ref.phase))
+    return pairs, unused
 
 
 def _assign(prediction: Path, truths: Mapping[str, Path], truth: Path | str) -> tuple[dict[str, Path | None], list[Path]]:
@@ -155,15 +158,17 @@ def _has_suffix(path: Path) -> bool:
 
 
 def _match(truths: Mapping[str, Path], predictions: Mapping[str, Path]) -> dict[str, Path | None]:
-    """For each truth the prediction of the same folder and name, or else the only other one of its name, or of a channel, in any folder."""
+    """For each truth the prediction of the same folder and name, or else the only other one of its name, if need be loosely."""
     others: dict[str, list[Path]] = {}
+    loosely: dict[str, list[Path]] = {}
     for name, path in predictions.items():
         if name not in truths:
             others.setdefault(_stem(name), []).append(path)
+            loosely.setdefault(_loose(_stem(name)), []).append(path)
     matches: dict[str, Path | None] = {}
     for name in truths:
         stem = _stem(name)
-        candidates = [predictions[name]] if name in predictions else others.get(stem) or others.get(stem + CHANNEL, [])
+        candidates = [predictions[name]] if name in predictions else others.get(stem) or loosely.get(_loose(stem), [])
         if len(candidates) > 1:
             msg = f"{candidates[0]} and {candidates[1]} could both be the prediction for {name}; keep one of them"
             raise InputError(msg)
@@ -171,13 +176,16 @@ def _match(truths: Mapping[str, Path], predictions: Mapping[str, Path]) -> dict[
     return matches
 
 
+def _loose(stem: str) -> str:
+    return next((stem.removesuffix(end) for end in LOOSE if stem.endswith(end)), stem)
+
+
 def _stem(name: str) -> str:
     return name.rsplit("/", 1)[-1]
 
 
 def _pair(name: str, truth: Path, prediction: Path | None) -> LabelPair:
-    stem = _stem(name)
-    folder = name.removesuffix(stem)
+    folder, stem = name.removesuffix(_stem(name)), _loose(_stem(name))
     if match := _FRAME.match(stem):
         phase, group = _tags(truth.parent, int(match["frame"]))
         return LabelPair(name, folder + match["patient"], phase, group, truth, prediction)

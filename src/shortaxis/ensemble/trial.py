@@ -25,10 +25,6 @@ _TOLERANCE: Final = 1e-3
 """How far a sum of probabilities may lie from one."""
 
 
-class _DoesNotRunError(InputError):
-    """A network fails where others run; it may run on larger slices."""
-
-
 def try_out(ensemble: StreamingEnsemble, spec: ModelSpec, edge: int, device: torch.device | str = "cpu") -> None:
     """Run an ensemble once: each member on noise, then the pooling rule on random probabilities, then its views.
 
@@ -73,7 +69,7 @@ def try_out_at_least_cost(ensemble: StreamingEnsemble, spec: ModelSpec) -> None:
         return try_out(ensemble, spec, size)
     try:
         return try_out(ensemble, spec, edge)
-    except _DoesNotRunError:  # such as normalisation over the pixels, of which it needs more than one
+    except InputError:  # such as normalisation over the pixels, of which it needs more than one
         return try_out(ensemble, spec, size)
 
 
@@ -85,7 +81,7 @@ def in_one_line(error: Exception) -> str:
 def _ask(ensemble: StreamingEnsemble, index: int, network: str, slices: Tensor, frames: Tensor) -> None:
     """Ask one member."""
     edge = slices.shape[-1]
-    with _told_of(f"network '{network}'", _DoesNotRunError, f"cannot work on slices of {edge}x{edge} pixels"):
+    with _told_of(f"network '{network}'", f"cannot work on slices of {edge}x{edge} pixels"):
         said = ensemble.ask(index, slices, frames)
         if said.shape[1] != N_CLASSES:
             shape = (len(slices), N_CLASSES, edge, edge)
@@ -101,7 +97,7 @@ def _ask(ensemble: StreamingEnsemble, index: int, network: str, slices: Tensor, 
 
 def _pool(ensemble: StreamingEnsemble, rule: str, members: Tensor, frames: Tensor) -> None:
     """Ask the rule."""
-    with _told_of(f"pooling rule '{rule}'", InputError, "fails"):
+    with _told_of(f"pooling rule '{rule}'", "fails"):
         pooled = ensemble.pool(members, frames, n_frames=max(_FRAME_OF_SLICE) + 1)
         for field, values, axis, over in (("probabilities", pooled.probabilities, 1, "classes"), ("omega", pooled.omega, 0, "members")):
             # Written so that NaN, which compares false with everything, is refused too.
@@ -114,7 +110,7 @@ def _pool(ensemble: StreamingEnsemble, rule: str, members: Tensor, frames: Tenso
 
 
 @contextmanager
-def _told_of(what: str, kind: type[InputError], how: str) -> Iterator[None]:
+def _told_of(what: str, how: str) -> Iterator[None]:
     """Turn any failure of a network or rule, which may be the user's own, into one sentence that names it."""
     try:
         yield
@@ -123,4 +119,4 @@ def _told_of(what: str, kind: type[InputError], how: str) -> Iterator[None]:
         raise InputError(msg) from error
     except Exception as error:
         msg = f"{what} {how} ({in_one_line(error)}); mend its code, or its options"
-        raise kind(msg) from error
+        raise InputError(msg) from error

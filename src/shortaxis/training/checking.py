@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import torch
@@ -11,6 +11,7 @@ from torch import nn
 
 from shortaxis.ensemble import StreamingEnsemble, build_pooling
 from shortaxis.ensemble.augmenting import build_augmenting
+from shortaxis.ensemble.trial import in_one_line
 from shortaxis.errors import InputError
 from shortaxis.labels import N_CLASSES
 from shortaxis.losses import diversity_named, loss_named
@@ -21,6 +22,10 @@ from shortaxis.training.policies.weights_search import check_search
 
 if TYPE_CHECKING:
     from shortaxis.training.recipe import Recipe
+
+
+_EDGE: Final = 16
+"""Of the maps that the pooling rule and the diversity term are tried on, in pixels."""
 
 
 def check_recipe(recipe: Recipe, source: str) -> None:
@@ -40,15 +45,18 @@ def check_recipe(recipe: Recipe, source: str) -> None:
         for group in recipe.members:
             _try_network(group.network, msgspec.json.encode(group.options))
         rule, options = _named(recipe.pooling, "pooling", "rule")
-        said = torch.full((sum(group.count for group in recipe.members), 1, N_CLASSES, 1, 1), 1 / N_CLASSES)
+        said = torch.full((sum(group.count for group in recipe.members), 1, N_CLASSES, _EDGE, _EDGE), 1 / N_CLASSES)
         StreamingEnsemble([nn.Identity()], build_pooling(rule, **options)).pool(said)
         loss_named(recipe.loss.name)
         build_policy(recipe.policy).check(recipe)
         if recipe.loss.diversity is not None:
-            diversity_named(recipe.loss.diversity)(said, torch.zeros(1, 1, 1, dtype=torch.long), torch.ones(1))
+            diversity_named(recipe.loss.diversity)(said, torch.zeros(1, _EDGE, _EDGE, dtype=torch.long), torch.ones(1))
         check_search(recipe)
-    except (TypeError, ValueError) as error:  # TypeError: an option bears the name of an argument of the builder
+    except InputError as error:
         msg = f"{source}: {error}"
+        raise InputError(msg) from error
+    except Exception as error:  # a rule or term of one's own may fail in any way
+        msg = f"{source}: what it names cannot be built or run ({in_one_line(error)}); mend its code, or its options"
         raise InputError(msg) from error
 
 

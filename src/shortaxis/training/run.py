@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
@@ -16,10 +17,11 @@ from shortaxis.errors import InputError
 from shortaxis.inference.device import device_in_words
 from shortaxis.io.atomic import write_json
 from shortaxis.training.compiling import forget_graphs, is_compiled
+from shortaxis.training.difference import difference
 from shortaxis.training.policies import TrainingSet, build_policy
 from shortaxis.training.policies.weights_search import patients_aside, refuse_unfit_search, with_best_weights
 from shortaxis.training.processes import joined_processes
-from shortaxis.training.recipe import recipe_to_dict
+from shortaxis.training.recipe import recipe_from_dict, recipe_to_dict
 from shortaxis.training.resident import load_resident
 from shortaxis.training.stages import MODEL, Budget, Course, holds_run, spec_of
 from shortaxis.training.validation import validate as scores_of
@@ -37,6 +39,10 @@ if TYPE_CHECKING:
     from shortaxis.training.recipe import Recipe
 
 __all__ = ["RunResult", "spec_of", "train"]
+
+FACTS: Final = "run.json"
+ASKED: Final = ("recipe", "data", "train_patients")
+"""Keys of `FACTS` in which a run that goes on is the one that was begun."""
 
 
 @dataclass(frozen=True)
@@ -109,15 +115,16 @@ def train(
         start = None if start_from is None else _start(start_from, spec)
         prepared = TrainingSet(trained_on, load_resident(trained_on, spec.build_grid(), processes.device))
         course = Course(policy.stages(recipe, trained_on), prepared, out, processes, start=start, on_progress=on_progress)
-        if resume:
-            course.refuse_other_runs()
         facts = _facts(recipe, training, split, processes.device) | {"train_frames": len(trained_on)} | course.facts()
+        if resume and holds_run(out):
+            course.refuse_other_runs()
+            _refuse_other_facts(out / FACTS, facts)
         if spec.build_augmenting().notice is not None:
             facts["notice"] = spec.build_augmenting().notice
         if start_from is not None:
             facts["start_from"] = {"file": start_from.name, "sha256": file_sha256(start_from)}
         if processes.is_first:
-            write_json(out / "run.json", facts)
+            write_json(out / FACTS, facts)
             keep_split(out, split)
         trained = course.train(Budget(None if minutes is None else minutes * 60, steps), resume=resume)
         if trained is None or not processes.is_first:
@@ -130,8 +137,21 @@ def train(
         facts |= assembled.facts
         if notices:
             facts["notice"] = "; ".join(notices)
-        write_json(out / "run.json", facts)
+        write_json(out / FACTS, facts)
         return _finish(assembled, facts, held_out if validate else None, out, course, processes.device)
+
+
+def _refuse_other_facts(path: Path, facts: dict[str, Any]) -> None:
+    """Refuse to go on with a run whose record names another recipe, data set or other patients; one that cannot be read says nothing."""
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept["recipe"] = recipe_to_dict(recipe_from_dict(kept["recipe"], str(path)))
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    found = difference({key: kept.get(key) for key in ASKED}, {key: facts[key] for key in ASKED})
+    if found is not None:
+        msg = f"{path}: this run was started with another recipe or other data ({found}); resume with the same, or choose another --out"
+        raise InputError(msg)
 
 
 def _refuse_unfit_ensemble(spec: ModelSpec, crop: int | None, device: torch.device) -> None:
