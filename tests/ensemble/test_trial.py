@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from shortaxis.ensemble import POOLINGS, ModelSpec, Pooled, StreamingEnsemble
-from shortaxis.ensemble.trial import in_one_line, try_out, try_out_at_least_cost
+from shortaxis.ensemble.trial import told_of, try_out, try_out_at_least_cost
 from shortaxis.errors import InputError
 from shortaxis.networks import NETWORKS, build_network
 
@@ -163,4 +163,6 @@ def test_network_of_one_s_own_that_cannot_be_built_is_named(monkeypatch) -> None
 
 @pytest.mark.parametrize(("error", "line"), [(ValueError("one\ntwo"), "ValueError: one"), (IndexError(), "IndexError")])
 def test_an_error_is_told_in_one_line(error: Exception, line: str) -> None:
-    assert in_one_line(error) == line
+    with pytest.raises(InputError) as told, told_of("it", " fails"):
+        raise error
+    assert str(told.value) == f"it fails ({line}); mend its code, or its options"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,15 +16,13 @@ from safetensors.torch import save_file
 from shortaxis.ensemble.augmenting import build_augmenting
 from shortaxis.ensemble.rules import build_pooling
 from shortaxis.ensemble.streaming import StreamingEnsemble
-from shortaxis.ensemble.trial import in_one_line, try_out_at_least_cost
+from shortaxis.ensemble.trial import told_of, try_out_at_least_cost
 from shortaxis.errors import InputError
 from shortaxis.io.atomic import atomic_path
 from shortaxis.networks import build_network
 from shortaxis.preprocessing import Grid, build_grid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from shortaxis.ensemble.augmenting import Augmenting
 
 FORMAT: Final = 1
@@ -33,6 +30,8 @@ LONGEST_DESCRIPTION: Final = 16_384
 """Characters of JSON that members, pooling, grid and augmenting may take: more than any ensemble needs, too little to keep torch busy."""
 _KEY: Final = "shortaxis"
 _CHECKPOINT_KEY: Final = "shortaxis-checkpoint"
+_NOT_BUILT: Final = (": it describes no ensemble that can be built here", "use another, or mend what you registered")
+"""What `told_of` says of a file whose header makes a constructor fail."""
 
 
 class _Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -164,7 +163,7 @@ def read_model(path: Path | str) -> tuple[StreamingEnsemble, ModelSpec]:
     spec = read_spec(path)
     with safe_open(path, framework="pt") as stream:
         shapes = {name: tuple(stream.get_slice(name).get_shape()) for name in stream.keys()}  # noqa: SIM118
-        with _told_of(path):
+        with told_of(str(path), *_NOT_BUILT):
             spec.build_grid()
             spec.build_augmenting()
         _refuse_other_shapes(path, spec, shapes, "the weights do not fit the architecture in its header", "use a matching file")
@@ -174,7 +173,7 @@ def read_model(path: Path | str) -> tuple[StreamingEnsemble, ModelSpec]:
     tensors = {name: value.to(expected[name].dtype) for name, value in tensors.items()}
     _refuse_not_finite(path, tensors)
     ensemble.load_state_dict(tensors)
-    with _told_of(path):
+    with told_of(str(path), *_NOT_BUILT):
         try_out_at_least_cost(ensemble.eval(), spec)
     return ensemble, spec
 
@@ -221,25 +220,12 @@ def _shapes(tensors: dict[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
 
 def _refuse_other_shapes(path: Path | str, spec: ModelSpec, shapes: dict[str, tuple[int, ...]], what: str, remedy: str) -> None:
     """Hold the described ensemble against the shapes of tensors."""
-    with _told_of(path):
+    with told_of(str(path), *_NOT_BUILT):
         expected = described_shapes(spec)
     wrong = sorted(name for name in expected.keys() | shapes.keys() if expected.get(name) != shapes.get(name))
     if wrong:
         msg = f"{path}: {what} (first: {wrong[0]}, {len(wrong)} in all); {remedy}"
         raise InputError(msg)
-
-
-@contextmanager
-def _told_of(path: Path | str) -> Iterator[None]:
-    """Turn any failure into one sentence that names the file."""
-    try:
-        yield
-    except InputError as error:
-        msg = f"{path}: {error}"
-        raise InputError(msg) from error
-    except Exception as error:  # a header from anywhere can make a constructor fail in any way
-        msg = f"{path}: it describes no ensemble that can be built here ({in_one_line(error)}); use another, or mend what you registered"
-        raise InputError(msg) from error
 
 
 def _refuse_not_finite(path: Path | str, tensors: dict[str, torch.Tensor]) -> None:

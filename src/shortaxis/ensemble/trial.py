@@ -73,15 +73,33 @@ def try_out_at_least_cost(ensemble: StreamingEnsemble, spec: ModelSpec) -> None:
         return try_out(ensemble, spec, size)
 
 
-def in_one_line(error: Exception) -> str:
-    """Kind and first line of an error: torch adds a trace of its own from the second line on."""
-    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}".removesuffix(": ")
+@contextmanager
+def told_of(what: str, failure: str, remedy: str = "mend its code, or its options") -> Iterator[None]:
+    """Turn any failure of what may be the user's own code into one sentence that names it.
+
+    Args:
+        what: Begins the sentence; an `InputError` follows behind a colon.
+        failure: What to say behind `what` of any other error, of which kind and first line follow (torch adds a trace from the second on).
+        remedy: Ends the sentence then.
+
+    Raises:
+        InputError: In place of whatever was raised.
+    """
+    try:
+        yield
+    except InputError as error:
+        msg = f"{what}: {error}"
+        raise InputError(msg) from error
+    except Exception as error:
+        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}".removesuffix(": ")
+        msg = f"{what}{failure} ({reason}); {remedy}"
+        raise InputError(msg) from error
 
 
 def _ask(ensemble: StreamingEnsemble, index: int, network: str, slices: Tensor, frames: Tensor) -> None:
     """Ask one member."""
     edge = slices.shape[-1]
-    with _told_of(f"network '{network}'", f"cannot work on slices of {edge}x{edge} pixels"):
+    with told_of(f"network '{network}'", f" cannot work on slices of {edge}x{edge} pixels"):
         said = ensemble.ask(index, slices, frames)
         if said.shape[1] != N_CLASSES:
             shape = (len(slices), N_CLASSES, edge, edge)
@@ -97,7 +115,7 @@ def _ask(ensemble: StreamingEnsemble, index: int, network: str, slices: Tensor, 
 
 def _pool(ensemble: StreamingEnsemble, rule: str, members: Tensor, frames: Tensor) -> None:
     """Ask the rule."""
-    with _told_of(f"pooling rule '{rule}'", "fails"):
+    with told_of(f"pooling rule '{rule}'", " fails"):
         pooled = ensemble.pool(members, frames, n_frames=max(_FRAME_OF_SLICE) + 1)
         for field, values, axis, over in (("probabilities", pooled.probabilities, 1, "classes"), ("omega", pooled.omega, 0, "members")):
             # Written so that NaN, which compares false with everything, is refused too.
@@ -107,16 +125,3 @@ def _pool(ensemble: StreamingEnsemble, rule: str, members: Tensor, frames: Tenso
         if pooled.sigma is not None and not torch.isfinite(pooled.sigma).all():
             msg = "its sigma holds NaN or infinity; keep it finite, or return None"
             raise InputError(msg)
-
-
-@contextmanager
-def _told_of(what: str, how: str) -> Iterator[None]:
-    """Turn any failure of a network or rule, which may be the user's own, into one sentence that names it."""
-    try:
-        yield
-    except InputError as error:
-        msg = f"{what}: {error}"
-        raise InputError(msg) from error
-    except Exception as error:
-        msg = f"{what} {how} ({in_one_line(error)}); mend its code, or its options"
-        raise InputError(msg) from error

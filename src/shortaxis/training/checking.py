@@ -11,7 +11,7 @@ from torch import nn
 
 from shortaxis.ensemble import StreamingEnsemble, build_pooling
 from shortaxis.ensemble.augmenting import build_augmenting
-from shortaxis.ensemble.trial import in_one_line
+from shortaxis.ensemble.trial import told_of
 from shortaxis.errors import InputError
 from shortaxis.labels import N_CLASSES
 from shortaxis.losses import diversity_named, loss_named
@@ -38,7 +38,7 @@ def check_recipe(recipe: Recipe, source: str) -> None:
     Raises:
         InputError: Grid, views, networks, pooling, loss, policy or search are unfit.
     """
-    try:
+    with told_of(source, ": what it names cannot be built or run"):
         kind, options = _named(recipe.grid, "grid", "kind")
         build_grid(kind, **options)
         build_augmenting(recipe.augmenting)
@@ -52,12 +52,6 @@ def check_recipe(recipe: Recipe, source: str) -> None:
         if recipe.loss.diversity is not None:
             diversity_named(recipe.loss.diversity)(said, torch.zeros(1, _EDGE, _EDGE, dtype=torch.long), torch.ones(1))
         check_search(recipe)
-    except InputError as error:
-        msg = f"{source}: {error}"
-        raise InputError(msg) from error
-    except Exception as error:  # a rule or term of one's own may fail in any way
-        msg = f"{source}: what it names cannot be built or run ({in_one_line(error)}); mend its code, or its options"
-        raise InputError(msg) from error
 
 
 @lru_cache(maxsize=64)
