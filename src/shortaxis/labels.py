@@ -137,7 +137,6 @@ def as_scheme(scheme: LabelScheme | str) -> LabelScheme:
     values = {Structure.BACKGROUND: 0}
     for entry in scheme.split(","):
         match = _ENTRY.fullmatch(entry)
-        match = _ENTRY.fullmatch(entry)
         structure, value = (Structure[match[1].upper()], int(match[2])) if match else (Structure.BACKGROUND, 0)
         if structure in values or not 0 < value <= _LARGEST:
             msg = (

@@ -18,7 +18,6 @@ SETTING: Final = ("grid", "augmentation", "batch", "optimizer", "averaging", "lo
 _NOT_TRAINED: Final = {"name", "title", "augmenting"}
 """Parts of a recipe that no training looks at."""
 
-
 _SHORT: Final = 7
 """Characters of a commit that are shown."""
 
