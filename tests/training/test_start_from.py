@@ -41,7 +41,34 @@ def test_a_run_that_goes_on_takes_its_checkpoint_and_not_the_start(recipe, discs
         assert torch.equal(weights(parts.model)[name], value)
 
 
-def test_a_model_of_other_members_is_refused(recipe, discs, tmp_path, trained):
-    wider = recipe(members=[{"network": "unet", "count": 2, "options": {"widths": [8, 16], "dropout": 0.1}}])
-    with pytest.raises(InputError, match="has other members than the recipe 'tiny'; start from a model of the same members"):
-        train(wider, discs, tmp_path / "second", device="cpu", start_from=trained)
+@pytest.mark.parametrize(
+    "members",
+    [
+        [{"network": "unet", "count": 2, "options": {"widths": [4, 16], "dropout": 0.1}}],
+        [{"network": "unet", "count": 2, "options": {"widths": [8], "dropout": 0.1}}],
+        [{"network": "unet", "count": 3, "options": {"widths": [4, 8], "dropout": 0.1}}],
+    ],
+    ids=["wider", "shallower", "one more"],
+)
+def test_weights_that_do_not_fit_the_members_are_refused(recipe, discs, tmp_path, trained, members):
+    other = recipe(members=members)
+    with pytest.raises(InputError, match=r"do not fit the members of the recipe 'tiny'.*; start from a model of the same members"):
+        train(other, discs, tmp_path / "second", device="cpu", start_from=trained)
+    assert not (tmp_path / "second").exists()
+
+
+def test_a_network_with_layers_of_its_own_goes_on_from_a_model_that_lacks_them(recipe, discs, tmp_path, trained):
+    deeper = recipe(
+        members=[{"network": "depth-unet", "count": 2, "options": {"widths": [4, 8], "dropout": 0.1}}],
+        schedule={"epochs": 1, "warmup_epochs": 0},
+        optimizer={"learning_rate": 1e-12, "weight_decay": 0.0},
+        seed=9,
+    )
+    result = train(deeper, discs, tmp_path / "second", device="cpu", start_from=trained)
+    before, after = weights(trained), weights(result.model)
+    for name, value in before.items():
+        if value.ndim == 4:
+            torch.testing.assert_close(after[name], value, atol=1e-6, rtol=0)
+    told = json.loads((tmp_path / "second" / "run.json").read_text())["start_from"]["untrained"]
+    assert told == sorted(after.keys() - before.keys())
+    assert "members.1.context.gate" in told

@@ -39,7 +39,7 @@ def train(
     steps: Annotated[int | None, typer.Option(metavar="N", min=1, help="Stop after so many steps; --resume goes on.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     start_from: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Start with the weights of this model file, whose members must be the recipe's.")
+        Path | None, typer.Option(metavar="FILE", help="Start with the weights of this model file, which must fit the recipe's members.")
     ] = None,
     list_recipes: Annotated[bool, typer.Option("--list", help="List the recipes of the package and leave.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print how it ended as JSON to stdout.")] = False,

@@ -11,7 +11,7 @@ import torch
 
 import shortaxis
 from shortaxis.datasets.split_choice import keep_split
-from shortaxis.ensemble.model_file import described_shapes, file_sha256, read_model, save_model
+from shortaxis.ensemble.model_file import described_shapes, file_sha256, read_model, read_spec, save_model
 from shortaxis.ensemble.trial import try_out
 from shortaxis.errors import InputError
 from shortaxis.inference.device import device_in_words
@@ -43,6 +43,8 @@ __all__ = ["RunResult", "spec_of", "train"]
 FACTS: Final = "run.json"
 ASKED: Final = ("recipe", "data", "train_patients")
 """Keys of `FACTS` in which a run that goes on is the one that was begun."""
+
+_MEMBERS: Final = "members."  # how the names of their weights begin in an ensemble's state
 
 
 @dataclass(frozen=True)
@@ -90,14 +92,15 @@ def train(
         minutes: Budget of wall time for this sitting, reading the data excepted; the run saves itself and can be resumed.
         steps: Budget of optimizer steps for this sitting.
         resume: Go on from the checkpoint in `out`, from the start where there is none.
-        start_from: A model file whose weights the members start with, in place of random ones. What it was trained on is not asked: a score
+        start_from: A model file whose weights the members start with, in place of random ones. The recipe's networks may have layers of
+            their own beside them, which start untrained and which `run.json` names. What the file was trained on is not asked: a score
             on patients that it has seen is worth nothing.
         validate: Whether to score the model on the held-out patients; False leaves `validation.json` unwritten.
         on_progress: Called with every report of the loop, in the first process.
 
     Raises:
         InputError: `out` holds another run, the data, the recipe or the device are unfit, a network or the pooling rule fails when it is
-            tried out, or `start_from` has other members.
+            tried out, or the weights in `start_from` do not fit the recipe's members.
     """
     if holds_run(out) and not resume:
         msg = f"{out} already holds a run; add --resume to go on with it, or choose another --out"
@@ -112,7 +115,7 @@ def train(
         if is_compiled(recipe, processes.device):
             forget_graphs()
         _refuse_unfit_ensemble(spec, recipe.augmentation.crop, processes.device)
-        start = None if start_from is None else _start(start_from, spec)
+        start, started = (None, {}) if start_from is None else _start(start_from, spec)
         prepared = TrainingSet(trained_on, load_resident(trained_on, spec.build_grid(), processes.device))
         course = Course(policy.stages(recipe, trained_on), prepared, out, processes, start=start, on_progress=on_progress)
         facts = _facts(recipe, training, split, processes.device) | {"train_frames": len(trained_on)} | course.facts()
@@ -121,8 +124,8 @@ def train(
             _refuse_other_facts(out / FACTS, facts)
         if spec.build_augmenting().notice is not None:
             facts["notice"] = spec.build_augmenting().notice
-        if start_from is not None:
-            facts["start_from"] = {"file": start_from.name, "sha256": file_sha256(start_from)}
+        if started:
+            facts["start_from"] = started
         if processes.is_first:
             write_json(out / FACTS, facts)
             keep_split(out, split)
@@ -166,13 +169,24 @@ def _refuse_unfit_ensemble(spec: ModelSpec, crop: int | None, device: torch.devi
         raise InputError(msg) from error
 
 
-def _start(path: Path, spec: ModelSpec) -> StreamingEnsemble:
-    """The ensemble of a model file, whose pooling rule and grid may be others than the recipe's."""
-    ensemble, found = read_model(path)
-    if found.members != spec.members:
-        msg = f"{path}: has other members than the recipe '{spec.name}'; start from a model of the same members, or from none"
+def _start(path: Path, spec: ModelSpec) -> tuple[StreamingEnsemble, dict[str, Any]]:
+    """The ensemble of a model file, whose pooling rule and grid may be others than the recipe's, and what the card says of it.
+
+    Every weight of the file must have its place in the recipe's members. Layers of theirs that the file lacks start untrained: so a network
+    may get another part, such as attention over depth, and the rest goes on from where it was.
+    """
+    ensemble, _ = read_model(path)
+    given, asked = (described_shapes(of) for of in (read_spec(path), spec))
+    misfit = next((name for name, shape in given.items() if name.startswith(_MEMBERS) and asked.get(name) != shape), None)
+    if misfit is not None or len(ensemble.members) != len(spec.members):
+        at = "" if misfit is None else f" (first at '{misfit}')"
+        msg = (
+            f"{path}: its weights do not fit the members of the recipe '{spec.name}'{at}; start from a model of the same members, "
+            "or of members that lack some of their layers"
+        )
         raise InputError(msg)
-    return ensemble
+    new = sorted(name for name in asked if name.startswith(_MEMBERS) and name not in given)
+    return ensemble, {"file": path.name, "sha256": file_sha256(path)} | ({"untrained": new} if new else {})
 
 
 def _finish(

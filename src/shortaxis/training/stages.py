@@ -180,7 +180,7 @@ class Course:
             ensemble.load_state_dict(earlier.state_dict())
         elif self.start is not None:
             for member, position in zip(ensemble.members, stage.members, strict=True):
-                member.load_state_dict(self.start.members[position].state_dict())
+                member.load_state_dict(self.start.members[position].state_dict(), strict=False)  # `train` has found that they fit
         ensemble = ensemble.to(self.processes.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         resident = self.training.resident
         data = resident.take(self.frames[index]) if self.frames[index] != list(range(len(resident.depths))) else resident
