@@ -84,8 +84,10 @@ def test_a_kept_job_of_code_that_may_be_another_by_now_says_so(start, code, monk
         assert [run_jobs(start(seeds=[seed]))[0].notes for _ in range(2)] == [(), told]
     code["now"] = Provenance(None, None)  # an installed package has a version alone
     assert [run_jobs(start(seeds=[3]))[0].notes for _ in range(2)] == [(), ()]
-    monkeypatch.setattr(jobs, "__version__", "99")
-    assert run_jobs(start(seeds=[3]))[0].notes == told
+    for name, now in (("__version__", "99"), ("loaded_plugins", lambda: [{"plugin": "own.py"}])):
+        with monkeypatch.context() as changed:
+            changed.setattr(jobs, name, now)
+            assert run_jobs(start(seeds=[3]))[0].notes == told
 
 
 def test_a_job_cut_short_is_scored_said_to_be_incomplete_and_goes_on(start):

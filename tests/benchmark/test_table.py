@@ -204,6 +204,18 @@ class TestNotes:
             "made by code with changes that no commit holds, and that may not be the same for all: rows/unet, seed 2",
         ]
 
+    def test_a_plugin_that_changed_between_results_is_said(self, make_result):
+        def noted(*hashes):
+            made = [
+                make_result(seed=seed, plugins=[{"plugin": "own.py", "sha256": told}] if told else []) for seed, told in enumerate(hashes)
+            ]
+            return [note for note in notes_on({"a": made}, "a") if "plug-in" in note]
+
+        assert noted("a", "a", None) == []
+        assert noted("a", "b", None) == [
+            "the plug-in own.py was not the same for all results: what changed in it counts as a difference, too"
+        ]
+
     def test_a_mean_or_difference_of_other_patients_than_one_would_think_is_said(self, make_result):
         def built(row, baseline=("abc", "abc")):
             scored = {"rows/unet": baseline, "b": row}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shortaxis.errors import InputError
-from shortaxis.losses import DIVERSITIES, diversity_named, error_correlation, negative_correlation
+from shortaxis.losses import DIVERSITIES, error_correlation, negative_correlation
 
 quick = settings(max_examples=40)
 ONE = torch.ones(1, dtype=torch.float64)
@@ -85,15 +85,15 @@ class TestEveryTerm:
     def test_padding_has_no_effect(self, name: str, batch) -> None:
         members, labels, weight = batch
         padded = torch.cat([members, members[:, :1].roll(1, dims=2)], dim=1)
-        found = diversity_named(name)(padded, torch.cat([labels, labels[:1]]), torch.cat([weight, torch.zeros(1, dtype=torch.float64)]))
-        torch.testing.assert_close(found, diversity_named(name)(members, labels, weight))
+        found = DIVERSITIES.named(name)(padded, torch.cat([labels, labels[:1]]), torch.cat([weight, torch.zeros(1, dtype=torch.float64)]))
+        torch.testing.assert_close(found, DIVERSITIES.named(name)(members, labels, weight))
 
     @quick
     @given(batch=batches(), random=st.randoms(use_true_random=False))
     def test_order_of_members_does_not_matter(self, name: str, batch, random) -> None:
         members, labels, weight = batch
         order = random.sample(range(len(members)), len(members))
-        term = diversity_named(name)
+        term = DIVERSITIES.named(name)
         torch.testing.assert_close(term(members[order], labels, weight), term(members, labels, weight))
 
     def test_gradient_reaches_every_member_and_equals_finite_differences(self, name: str) -> None:
@@ -102,7 +102,7 @@ class TestEveryTerm:
         labels, weight = torch.randint(0, 4, (2, 2, 2)), torch.tensor([1.0, 3.0], dtype=torch.float64)
 
         def term(values: torch.Tensor) -> torch.Tensor:
-            return diversity_named(name)(torch.softmax(values, dim=2), labels, weight)
+            return DIVERSITIES.named(name)(torch.softmax(values, dim=2), labels, weight)
 
         assert torch.autograd.gradcheck(term, (logits,))
         (gradient,) = torch.autograd.grad(term(logits), logits)
@@ -110,9 +110,9 @@ class TestEveryTerm:
 
     def test_single_member_is_refused(self, name: str) -> None:
         with pytest.raises(InputError, match=r"at least two members; leave loss\.diversity out"):
-            diversity_named(name)(pixel([1.0, 0.0, 0.0, 0.0]), torch.zeros(1, 1, 1, dtype=torch.long), ONE)
+            DIVERSITIES.named(name)(pixel([1.0, 0.0, 0.0, 0.0]), torch.zeros(1, 1, 1, dtype=torch.long), ONE)
 
 
 def test_unknown_term_is_refused_with_the_known_ones() -> None:
     with pytest.raises(InputError, match="'apart'; known are error-correlation, negative-correlation"):
-        diversity_named("apart")
+        DIVERSITIES.named("apart")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shortaxis.errors import InputError
-from shortaxis.losses import LOSSES, dice_cross_entropy, equation_4, equation_4_as_published, focal, loss_named, member_loss, soft_dsc
+from shortaxis.losses import LOSSES, dice_cross_entropy, equation_4, equation_4_as_published, focal, member_loss, soft_dsc
 
 quick = settings(max_examples=40)
 
@@ -101,7 +101,7 @@ def test_published_code_leaves_half_of_each_class_at_a_perfect_prediction() -> N
 @given(batches(), st.sampled_from(sorted(LOSSES)), st.integers(1, 3))
 def test_padding_slices_have_no_effect(batch, name: str, padding: int) -> None:
     probabilities, labels = batch
-    loss = loss_named(name)
+    loss = LOSSES.named(name)
     alone = loss(probabilities, labels, torch.ones(len(labels), dtype=torch.float64))
     junk = torch.softmax(torch.arange(4.0, dtype=torch.float64), 0).view(1, 4, 1, 1).expand(padding, 4, 3, 5)
     valid = torch.cat([torch.ones(len(labels)), torch.zeros(padding)]).double()
@@ -111,7 +111,7 @@ def test_padding_slices_have_no_effect(batch, name: str, padding: int) -> None:
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_batch_of_padding_only_is_finite(name: str) -> None:
-    loss = loss_named(name)(PROBABILITIES, LABELS, torch.zeros(1, dtype=torch.float64))
+    loss = LOSSES.named(name)(PROBABILITIES, LABELS, torch.zeros(1, dtype=torch.float64))
     assert torch.isfinite(loss)
 
 
@@ -120,13 +120,13 @@ def test_gradient_equals_finite_differences(name: str) -> None:
     torch.manual_seed(0)
     logits = torch.randn(2, 4, 2, 3, dtype=torch.float64, requires_grad=True)
     labels, valid = torch.randint(0, 4, (2, 2, 3)), torch.tensor([1.0, 1.0], dtype=torch.float64)
-    assert torch.autograd.gradcheck(lambda x: loss_named(name)(torch.softmax(x, dim=1), labels, valid), (logits,))
+    assert torch.autograd.gradcheck(lambda x: LOSSES.named(name)(torch.softmax(x, dim=1), labels, valid), (logits,))
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_certain_and_wrong_prediction_is_finite(name: str) -> None:
     probabilities = perfect(torch.tensor([[[1, 1]]])).float().requires_grad_()
-    loss = loss_named(name)(probabilities, LABELS, torch.ones(1))
+    loss = LOSSES.named(name)(probabilities, LABELS, torch.ones(1))
     loss.backward()
     assert torch.isfinite(loss)
     assert torch.isfinite(probabilities.grad).all()
@@ -138,10 +138,10 @@ def test_a_step_down_the_gradient_lowers_the_loss(batch, name: str) -> None:
     probabilities, labels = batch
     logits = probabilities.log().clamp(min=-20).requires_grad_()
     valid = torch.ones(len(labels), dtype=torch.float64)
-    before = loss_named(name)(torch.softmax(logits, dim=1), labels, valid)
+    before = LOSSES.named(name)(torch.softmax(logits, dim=1), labels, valid)
     (gradient,) = torch.autograd.grad(before, logits)
     step = 1e-3 * gradient / (1e-3 + gradient.norm())
-    after = loss_named(name)(torch.softmax(logits - step, dim=1), labels, valid)
+    after = LOSSES.named(name)(torch.softmax(logits - step, dim=1), labels, valid)
     assert after.item() <= before.item()
 
 
@@ -154,14 +154,14 @@ def test_member_loss_is_the_mean_over_members() -> None:
 
 def test_unknown_loss_is_refused_with_the_known_ones() -> None:
     with pytest.raises(InputError, match="'hinge'; known are equation-4, equation-4-as-published, dice-cross-entropy"):
-        loss_named("hinge")
+        LOSSES.named("hinge")
 
 
 @quick
 @given(batches(), st.sampled_from(sorted(LOSSES)), st.integers(2, 4))
 def test_slice_of_weight_w_counts_as_w_copies_of_it(batch, name: str, copies: int) -> None:
     probabilities, labels = batch
-    loss = loss_named(name)
+    loss = LOSSES.named(name)
     weight = torch.ones(len(labels), dtype=torch.float64)
     weight[0] = copies
     repeated = torch.cat([probabilities, probabilities[:1].expand(copies - 1, -1, -1, -1)])

@@ -12,7 +12,7 @@ from shortaxis.ensemble import Entropy, Fixed, LearnedTemperature, MutualInforma
 from shortaxis.ensemble.augmenting import turned_views
 from shortaxis.ensemble.model_file import read_model
 from shortaxis.inference import Model
-from shortaxis.losses import diversity_named, loss_named
+from shortaxis.losses import DIVERSITIES, LOSSES
 from shortaxis.phantom import make_phantom
 from shortaxis.study import Frame
 from shortaxis.training import load_recipe, train
@@ -60,8 +60,8 @@ def test_recipe_differs_in_what_its_name_says_and_in_nothing_else(name: str) -> 
     rule = spec_of(recipe).build().pooling
     assert (rule.rule if isinstance(rule, LearnedTemperature) else rule) == pooling
     assert isinstance(rule, LearnedTemperature) == (name == "learned-temperature")
-    assert loss_named(recipe.loss.name)
-    assert recipe.loss.diversity is None or diversity_named(recipe.loss.diversity)
+    assert LOSSES.named(recipe.loss.name)
+    assert recipe.loss.diversity is None or DIVERSITIES.named(recipe.loss.diversity)
 
 
 def test_budget_is_that_of_all_rows() -> None:

@@ -11,7 +11,7 @@ import torch
 
 from shortaxis.ensemble import Fixed, Uncertainty
 from shortaxis.errors import InputError
-from shortaxis.losses import equation_4, loss_named
+from shortaxis.losses import LOSSES, equation_4
 from shortaxis.preprocessing import StretchedGrid
 from shortaxis.training.recipe import load_recipe, recipe_names
 from shortaxis.training.run import spec_of
@@ -44,7 +44,7 @@ def test_setting_is_that_of_the_paper(name: str) -> None:
     assert (recipe.batch.frames, recipe.schedule.epochs) == (8, 500)
     optimizer = recipe.optimizer
     assert (optimizer.name, optimizer.learning_rate, optimizer.weight_decay, optimizer.momentum) == ("rmsprop", 1e-4, 1e-7, 0.9)
-    assert loss_named(recipe.loss.name) is equation_4
+    assert LOSSES.named(recipe.loss.name) is equation_4
     assert recipe.loss.member_weight == 0.0
     assert all(group.options["dropout"] == 0.5 for group in recipe.members)
     # Not in the text, but in the published code.

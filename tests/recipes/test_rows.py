@@ -10,7 +10,7 @@ from shortaxis.ensemble import Fixed, Uncertainty
 from shortaxis.ensemble.augmenting import Augmenting
 from shortaxis.ensemble.rules import Meta
 from shortaxis.ensemble.transforms import AsPublished, Rotation
-from shortaxis.losses import loss_named
+from shortaxis.losses import LOSSES
 from shortaxis.preprocessing import PhysicalGrid
 from shortaxis.training.policies import build_policy
 from shortaxis.training.recipe import load_recipe, recipe_names
@@ -76,7 +76,7 @@ def test_the_budget_is_two_thousand_steps_of_eighty_slices_on_the_grid_and_the_a
     for table in ("augmentation", "optimizer", "averaging", "batch"):
         assert getattr(base, table) == getattr(release, table)
     assert (base.loss.name, base.loss.member_weight) == ("equation-4", 0.0)
-    assert loss_named(base.loss.name)
+    assert LOSSES.named(base.loss.name)
 
 
 def test_the_mistaken_row_says_so_where_people_read_and_its_sound_twin_does_not() -> None:

@@ -138,6 +138,7 @@ def test_a_name_that_is_not_utf_8_keeps_no_run_from_being_recorded(tmp_path):
         ({"model": {"sha256": "b"}}, "another model"),
         ({"options": {"clean": False}}, "other options"),
         ({"shortaxis_version": "2"}, "version"),
+        ({"plugins": [{"plugin": "own.py", "sha256": "a"}]}, "other plug-ins"),
     ],
 )
 @pytest.mark.parametrize("folded", [False, True])
@@ -148,6 +149,19 @@ def test_another_model_version_or_other_options_are_refused_and_nothing_is_lost(
     with pytest.raises(InputError, match=word):
         Journal(tmp_path, HEAD | change, resume=True)
     assert resumed(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("folded", [False, True])
+def test_a_run_with_a_plugin_does_not_go_on_without_it(tmp_path, folded):
+    own = {"plugins": [{"plugin": "own.py", "sha256": "a"}]}
+    journal = Journal(tmp_path, HEAD | own)
+    journal.append(done("a"))
+    journal.fold({}) if folded else journal.close()
+    with pytest.raises(InputError, match="was segmented with other plug-ins"):
+        Journal(tmp_path, HEAD, resume=True)
+    journal = Journal(tmp_path, HEAD | own, resume=True)
+    assert names(journal) == ["a"]
+    journal.close()
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"studies": 3}', "{}"])

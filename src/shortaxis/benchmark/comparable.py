@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from shortaxis.errors import InputError
@@ -111,6 +112,9 @@ def notes_on(rows: Mapping[str, Sequence[Result]], baseline: str) -> list[str]:
 def _on_code(results: Sequence[Result]) -> Iterator[str]:
     """Whether all results are of one state of the code; installed packages count by their version."""
     states = sorted({f"version {result.shortaxis}" if result.commit is None else result.commit[:_SHORT] for result in results})
+    plugins = {(plugin["plugin"], plugin.get("sha256", "")) for result in results for plugin in result.plugins}
+    if several := sorted(name for name, count in Counter(name for name, _ in plugins).items() if count > 1):
+        yield f"the plug-in {_listed(several)} was not the same for all results: what changed in it counts as a difference, too"
     if len(states) > 1:
         yield f"the code was not the same for all results ({', '.join(states)}): what changed in it counts as a difference, too"
     changed = sorted({f"{result.row}, seed {result.seed}" for result in results if result.modified})

@@ -13,6 +13,7 @@ from shortaxis.benchmark.provenance import provenance
 from shortaxis.benchmark.result import SCHEMA_VERSION, Result
 from shortaxis.benchmark.scoring import model_cost
 from shortaxis.inference.device import device_in_words
+from shortaxis.plugins import loaded_plugins
 from shortaxis.training.policies.weights_search import patients_aside
 from shortaxis.training.recipe import recipe_to_dict
 from shortaxis.training.run import FACTS
@@ -81,6 +82,7 @@ def of_scoring(model: Model) -> dict[str, Any]:
         "commit": commit,
         "modified": modified,
         "date": datetime.now(UTC).date().isoformat(),
+        "plugins": loaded_plugins(),
     }
 
 

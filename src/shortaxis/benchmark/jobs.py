@@ -24,6 +24,7 @@ from shortaxis.errors import InputError
 from shortaxis.inference.device import choose_device
 from shortaxis.inference.predictor import Model, load_model
 from shortaxis.io.atomic import atomic_path, write_json
+from shortaxis.plugins import loaded_plugins
 from shortaxis.training.difference import difference
 from shortaxis.training.recipe import recipe_from_dict, recipe_to_dict
 from shortaxis.training.run import spec_of, train
@@ -137,7 +138,8 @@ def _notes(result: Result, job: Job, experiment: Experiment, *, kept: bool) -> I
 
 def _is_code_of_now(result: Result) -> bool:
     """Whether a result was surely made by this very code."""
-    made, now = (result.shortaxis, result.commit, result.modified), (__version__, *provenance())
+    made = (result.shortaxis, result.commit, result.modified, result.plugins)
+    now = (__version__, *provenance(), loaded_plugins())
     return made == now and not result.modified and result.commit != UNKNOWN
 
 

@@ -127,6 +127,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         shared: Test patients whose image was trained on under another name, or kept aside to choose weights by.
         notice: What a reader of the scores must be told, such as that weights were chosen by the held-out patients; None where nothing.
         weight_sweep: DSC of Fixed pooling against the weight of the first member, where it was asked for, or None.
+        plugins: Code of the user's own that ran with it, as `shortaxis.plugins.loaded_plugins` tells it.
     """
 
     schema_version: int
@@ -164,6 +165,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     shared: list[Shared] = []
     notice: str | None = None
     weight_sweep: dict[str, Any] | None = None
+    plugins: list[dict[str, str]] = []
 
 
 def case_row(score: CaseScore) -> dict[str, Any]:

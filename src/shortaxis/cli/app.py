@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
@@ -29,17 +30,24 @@ from shortaxis.cli.speed import speed
 from shortaxis.cli.split import split
 from shortaxis.cli.train import train
 from shortaxis.errors import DataWarning, InputError
+from shortaxis.plugins import load_plugin
 
 
 class Program(TyperGroup):
-    """The group of all commands. `--debug` may stand anywhere on the line; without it no error shows a traceback."""
+    """The group of all commands. `--debug` and `--plugin` may stand anywhere on the line; without `--debug` no error shows a traceback."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Bring `--debug` to the front, where the program's own options stand."""
+        """Bring the program's own options to the front, where they are looked for."""
         end = args.index("--") if "--" in args else len(args)
-        if "--debug" in args[:end]:
-            args = ["--debug", *(word for word in args[:end] if word != "--debug"), *args[end:]]
-        return super().parse_args(ctx, args)
+        words, ours, others = iter(args[:end]), [], []
+        for word in words:
+            if word == "--debug" or word.startswith("--plugin="):
+                ours.append(word)
+            elif word == "--plugin":
+                ours.append(f"--plugin={next(words, '')}")
+            else:
+                others.append(word)
+        return super().parse_args(ctx, [*ours, *others, *args[end:]])
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command; an `InputError` becomes one sentence and exit code 2, any other error exit code 3."""
@@ -102,6 +110,15 @@ app = typer.Typer(
 @app.callback()
 def program(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of any error.")] = False,  # noqa: ARG001 (read by `Program`)
+    plugin: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--plugin",
+            metavar="FILE",
+            envvar="SHORTAXIS_PLUGINS",
+            help="Python file, or installed module, that adds networks, rules, losses or readers of your own; may be given more than once.",
+        ),
+    ] = None,
     version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and leave.")] = False,  # noqa: ARG001
 ) -> None:
     """Segment short-axis cine cardiac MR with ensembles that know where they are unsure.
@@ -111,6 +128,8 @@ def program(
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without UTF-8 shows ? and not an error
+    for name in plugin or ():
+        load_plugin(str(name))
 
 
 for command in (

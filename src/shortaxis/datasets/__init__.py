@@ -11,6 +11,7 @@ from shortaxis.datasets.mnms import SPLITS, read_mnms
 from shortaxis.datasets.nnunet import DESCRIPTION, read_nnunet
 from shortaxis.datasets.packed import read_packed
 from shortaxis.errors import InputError
+from shortaxis.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,13 +30,16 @@ def _read_phantom(count: Path) -> Dataset:
     return phantom_dataset(int(number), int(seed or 0))
 
 
-READERS: Final[dict[str, Callable[[Path], Dataset]]] = {
-    "acdc": read_acdc,
-    "mnms": read_mnms,
-    "nnunet": read_nnunet,
-    "packed": read_packed,
-    "phantom": _read_phantom,
-}
+READERS: Final[Registry[Callable[[Path], Dataset]]] = Registry(
+    "kind of data set",
+    {
+        "acdc": read_acdc,
+        "mnms": read_mnms,
+        "nnunet": read_nnunet,
+        "packed": read_packed,
+        "phantom": _read_phantom,
+    },
+)
 """For each kind of data set its reader."""
 
 

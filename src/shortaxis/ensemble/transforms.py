@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from shortaxis.errors import InputError
+from shortaxis.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -235,15 +236,18 @@ class AsPublished:
         return Rotation(self.degrees).invert(values)
 
 
-TRANSFORMS: Final[dict[str, Callable[..., Transform]]] = {
-    "flip": Flip,
-    "quarter-turn": QuarterTurn,
-    "shift": Shift,
-    "gamma": Gamma,
-    "rotation": Rotation,
-    "scale": Scale,
-    "as-published": AsPublished,
-}
+TRANSFORMS: Final[Registry[Callable[..., Transform]]] = Registry(
+    "test-time transform",
+    {
+        "flip": Flip,
+        "quarter-turn": QuarterTurn,
+        "shift": Shift,
+        "gamma": Gamma,
+        "rotation": Rotation,
+        "scale": Scale,
+        "as-published": AsPublished,
+    },
+)
 
 
 def build_transform(kind: str, **options: Any) -> Transform:
@@ -252,11 +256,9 @@ def build_transform(kind: str, **options: Any) -> Transform:
     Raises:
         InputError: The name is unknown, or the transform has no such option or refuses its value.
     """
-    if kind not in TRANSFORMS:
-        msg = f"no test-time transform is called '{kind}'; known are {', '.join(sorted(TRANSFORMS))}"
-        raise InputError(msg)
+    transform = TRANSFORMS.named(kind)
     try:
-        return TRANSFORMS[kind](**options)
+        return transform(**options)
     except TypeError as error:
         msg = f"test-time transform '{kind}' does not take the options {options}: {error}"
         raise InputError(msg) from error

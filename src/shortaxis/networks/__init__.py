@@ -13,17 +13,21 @@ from shortaxis.networks.cost import Cost, network_cost
 from shortaxis.networks.deeplabv3plus import DeepLabV3Plus
 from shortaxis.networks.depth_unet import DepthUNet
 from shortaxis.networks.unet import UNet
+from shortaxis.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import nn
 
-NETWORKS: Final[dict[str, Callable[..., nn.Module]]] = {
-    "deeplabv3plus": DeepLabV3Plus,
-    "depth-unet": DepthUNet,
-    "unet": UNet,
-}
+NETWORKS: Final[Registry[Callable[..., nn.Module]]] = Registry(
+    "network",
+    {
+        "deeplabv3plus": DeepLabV3Plus,
+        "depth-unet": DepthUNet,
+        "unet": UNet,
+    },
+)
 
 
 def build_network(name: str, **options: Any) -> nn.Module:
@@ -36,11 +40,9 @@ def build_network(name: str, **options: Any) -> nn.Module:
     Raises:
         InputError: The name is unknown, or the network has no such option or cannot be built with it.
     """
-    if name not in NETWORKS:
-        msg = f"no network is called '{name}'; known are {', '.join(sorted(NETWORKS))}"
-        raise InputError(msg)
+    network = NETWORKS.named(name)
     try:
-        return NETWORKS[name](**options)
+        return network(**options)
     except InputError:
         raise
     except Exception as error:  # a constructor may fail in any way

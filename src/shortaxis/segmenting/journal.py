@@ -29,6 +29,7 @@ _SAME: Final = {
     "shortaxis_version": "another version of shortaxis",
     "model": "another model or calibration",
     "options": "other options",
+    "plugins": "other plug-ins",
 }
 """What must not change while a run goes on, and how a change is called."""
 
@@ -38,7 +39,7 @@ class Journal:
 
     Args:
         out: The output folder.
-        head: What is true of the whole run; the keys of `_SAME` must be among its keys.
+        head: What is true of the whole run; the keys of `_SAME` among them, where there is something to say.
         resume: Take over what an earlier run did. Otherwise an earlier journal goes when this run has something to record.
 
     Raises:
@@ -186,7 +187,7 @@ class Journal:
             head = msgspec.json.decode(manifest.read_bytes(), type=dict[str, msgspec.Raw])
             studies = msgspec.json.decode(head.pop("studies"), type=list[msgspec.Raw])
             with atomic_path(self._path) as temporary, temporary.open("wb") as stream:
-                for content in (msgspec.json.encode({key: head[key] for key in self.head if key in head}), *studies):
+                for content in (msgspec.json.encode({key: head[key] for key in self.head.keys() | _SAME if key in head}), *studies):
                     stream.write(msgspec.json.format(content, indent=-1) + b"\n")
         except (msgspec.DecodeError, UnicodeDecodeError, KeyError, OSError) as error:
             msg = f"{manifest}: is not the record of a run, or damaged; segment without --resume, or into another --out folder"
@@ -194,7 +195,7 @@ class Journal:
 
     def _refuse_change(self, earlier: dict[str, Any]) -> None:
         for key, what in _SAME.items():
-            if earlier.get(key) != self.head[key]:
+            if earlier.get(key) != self.head.get(key):
                 msg = f"{self.out}: was segmented with {what}; resume with the same, or choose another --out folder"
                 raise InputError(msg)
 

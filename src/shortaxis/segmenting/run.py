@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from shortaxis import __version__
 from shortaxis.errors import DataWarning, InputError
 from shortaxis.io.staging import staged
+from shortaxis.plugins import loaded_plugins
 from shortaxis.segmenting.folder import working_in
 from shortaxis.segmenting.inputs import state_of
 from shortaxis.segmenting.journal import DONE, FAILED, Journal
@@ -190,7 +191,7 @@ def _head(task: Task) -> dict[str, Any]:
         "device": str(opened.model.device),
         "label_scheme": {part.name: value for part, value in task.wishes.scheme.values.items()},
         "options": task.wishes.beyond_defaults(),
-    }
+    } | ({"plugins": plugins} if (plugins := loaded_plugins()) else {})
 
 
 def _is_finished(study: PlannedStudy, out: Path, journal: Journal) -> bool:

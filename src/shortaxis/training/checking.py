@@ -14,7 +14,7 @@ from shortaxis.ensemble.augmenting import build_augmenting
 from shortaxis.ensemble.trial import told_of
 from shortaxis.errors import InputError
 from shortaxis.labels import N_CLASSES
-from shortaxis.losses import diversity_named, loss_named
+from shortaxis.losses import DIVERSITIES, LOSSES
 from shortaxis.networks import build_network
 from shortaxis.preprocessing import build_grid
 from shortaxis.training.policies import build_policy
@@ -47,10 +47,10 @@ def check_recipe(recipe: Recipe, source: str) -> None:
         rule, options = _named(recipe.pooling, "pooling", "rule")
         said = torch.full((sum(group.count for group in recipe.members), 1, N_CLASSES, _EDGE, _EDGE), 1 / N_CLASSES)
         StreamingEnsemble([nn.Identity()], build_pooling(rule, **options)).pool(said)
-        loss_named(recipe.loss.name)
+        LOSSES.named(recipe.loss.name)
         build_policy(recipe.policy).check(recipe)
         if recipe.loss.diversity is not None:
-            diversity_named(recipe.loss.diversity)(said, torch.zeros(1, _EDGE, _EDGE, dtype=torch.long), torch.ones(1))
+            DIVERSITIES.named(recipe.loss.diversity)(said, torch.zeros(1, _EDGE, _EDGE, dtype=torch.long), torch.ones(1))
         check_search(recipe)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from shortaxis.errors import DataWarning, InputError
-from shortaxis.losses import TotalLoss, diversity_named, loss_named
+from shortaxis.losses import DIVERSITIES, LOSSES, TotalLoss
 from shortaxis.training.augmentation import augment
 from shortaxis.training.averaging import AveragedWeights
 from shortaxis.training.batches import BatchPlan, iterate_batches, pack_epoch
@@ -335,8 +335,8 @@ def build_loss(recipe: Recipe) -> TotalLoss:
         InputError: The loss or the diversity term is unknown.
     """
     options = recipe.loss
-    diversity = None if options.diversity is None else diversity_named(options.diversity)
-    return TotalLoss(loss_named(options.name), options.member_weight, diversity, options.diversity_weight, options.end_weight)
+    diversity = None if options.diversity is None else DIVERSITIES.named(options.diversity)
+    return TotalLoss(LOSSES.named(options.name), options.member_weight, diversity, options.diversity_weight, options.end_weight)
 
 
 def build_optimizer(recipe: Recipe, ensemble: StreamingEnsemble) -> Optimizer:

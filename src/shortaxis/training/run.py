@@ -16,6 +16,7 @@ from shortaxis.ensemble.trial import try_out
 from shortaxis.errors import InputError
 from shortaxis.inference.device import device_in_words
 from shortaxis.io.atomic import write_json
+from shortaxis.plugins import loaded_plugins
 from shortaxis.training.compiling import forget_graphs, is_compiled
 from shortaxis.training.difference import difference
 from shortaxis.training.policies import TrainingSet, build_policy
@@ -214,4 +215,4 @@ def _facts(recipe: Recipe, training: Dataset, split: Split | None, device: torch
         "torch": torch.__version__,
         "hardware": device_in_words(device),
         "date": datetime.now(UTC).date().isoformat(),
-    }
+    } | ({"plugins": plugins} if (plugins := loaded_plugins()) else {})

@@ -13,6 +13,7 @@ from shortaxis.ensemble.rules.rule import PoolingRule
 from shortaxis.ensemble.rules.uncertainty import Uncertainty
 from shortaxis.ensemble.rules.weighing import Weighing
 from shortaxis.errors import InputError
+from shortaxis.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,14 +28,17 @@ def _learned_temperature(of: str = "uncertainty", **options: Any) -> LearnedTemp
     return LearnedTemperature(rule)
 
 
-POOLINGS: Final[dict[str, Callable[..., PoolingRule]]] = {
-    "entropy": Entropy,
-    "fixed": Fixed,
-    "learned-temperature": _learned_temperature,
-    "meta": Meta,
-    "mutual-information": MutualInformation,
-    "uncertainty": Uncertainty,
-}
+POOLINGS: Final[Registry[Callable[..., PoolingRule]]] = Registry(
+    "pooling rule",
+    {
+        "entropy": Entropy,
+        "fixed": Fixed,
+        "learned-temperature": _learned_temperature,
+        "meta": Meta,
+        "mutual-information": MutualInformation,
+        "uncertainty": Uncertainty,
+    },
+)
 
 
 def build_pooling(name: str, **options: Any) -> PoolingRule:
@@ -43,13 +47,11 @@ def build_pooling(name: str, **options: Any) -> PoolingRule:
     Raises:
         InputError: The name is unknown, or the rule has no such option or refuses its value.
     """
-    if name not in POOLINGS:
-        msg = f"no pooling rule is called '{name}'; known are {', '.join(sorted(POOLINGS))}"
-        raise InputError(msg)
+    rule = POOLINGS.named(name)
     if isinstance(options.get("weights"), list):
         options["weights"] = tuple(options["weights"])
     try:
-        return POOLINGS[name](**options)
+        return rule(**options)
     except InputError:
         raise
     except Exception as error:  # a constructor may fail in any way

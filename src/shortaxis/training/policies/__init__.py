@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from shortaxis.errors import InputError
+from shortaxis.registry import Registry
 from shortaxis.training.policies.bagging import Bagging
 from shortaxis.training.policies.joint import Joint
 from shortaxis.training.policies.meta import MetaStacking
@@ -15,13 +16,16 @@ from shortaxis.training.policies.stacking import Stacking
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-POLICIES: Final[dict[str, Callable[..., Policy]]] = {
-    "bagging": Bagging,
-    "joint": Joint,
-    "meta": MetaStacking,
-    "soup": Soup,
-    "stacking": Stacking,
-}
+POLICIES: Final[Registry[Callable[..., Policy]]] = Registry(
+    "policy",
+    {
+        "bagging": Bagging,
+        "joint": Joint,
+        "meta": MetaStacking,
+        "soup": Soup,
+        "stacking": Stacking,
+    },
+)
 
 
 def build_policy(table: dict[str, Any]) -> Policy:
