@@ -116,6 +116,29 @@ class TestFiles:
         card = soup_of_files([start, self.trained(start, 1)], tmp_path / "soup.safetensors")
         assert [entry["file"] for entry in card["soup"]] == ["start.safetensors", "1.safetensors"]
 
+    def test_the_start_may_lack_layers_that_the_others_keep_as_they_are(self, start, tmp_path) -> None:
+        deep = replace(SPEC, members=[member | {"network": "depth-unet"} for member in SPEC.members])
+        origin = {"start_from": {"file": start.name, "sha256": file_sha256(start)}, "recipe": {"name": "deep"}}
+        trained = self.write(tmp_path / "deep.safetensors", 1, origin, deep)
+        for order in ([start, trained], [trained, start]):
+            card = soup_of_files(order, tmp_path / "soup.safetensors", half=False, facts={"licence": "mine"})
+            blend, spec = read_model(tmp_path / "soup.safetensors")
+            assert (card["recipe"], card["licence"]) == ({"name": "deep"}, "mine")
+            assert spec.members == deep.members
+            theirs, before = read_model(trained)[0].state_dict(), read_model(start)[0].state_dict()
+            for name, value in blend.state_dict().items():
+                if not value.is_floating_point():
+                    continue
+                expected = (theirs[name] + before[name]) / 2 if name in before else theirs[name]
+                torch.testing.assert_close(value, expected)
+
+    def test_others_than_the_start_must_not_lack_layers(self, start, tmp_path) -> None:
+        deep = replace(SPEC, members=[member | {"network": "depth-unet"} for member in SPEC.members])
+        origin = {"start_from": {"file": start.name, "sha256": file_sha256(start)}}
+        paths = [self.write(tmp_path / "deep.safetensors", 1, origin, deep), self.trained(start, 2)]
+        with pytest.raises(InputError, match=r"2\.safetensors: differs from .*deep\.safetensors in members"):
+            soup_of_files(paths, tmp_path / "soup.safetensors")
+
     @pytest.mark.parametrize("card", [{}, {"start_from": {"file": "x", "sha256": "0"}}, {"start_from": "x"}])
     def test_models_of_different_starts_are_refused(self, start, tmp_path, card: dict) -> None:
         stranger = self.write(tmp_path / "stranger.safetensors", 5, card)

@@ -11,9 +11,14 @@ from shortaxis.cli.console import print_json, show
 
 
 def soup(
-    models: Annotated[list[Path], typer.Argument(metavar="MODEL…", help="Model files that were trained from one start.")],
+    models: Annotated[
+        list[Path], typer.Argument(metavar="MODEL…", help="Model files that were trained from one start, which may be among them.")
+    ],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The .safetensors file to write.")],
     full: Annotated[bool, typer.Option("--full", help="Keep float32; by default weights are stored as float16, half the size.")] = False,
+    fact: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=TEXT", help="More for the model's card, such as commit=1a2b3c; may be repeated.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the model's card as JSON to stdout.")] = False,
 ) -> None:
     """Average the weights of models that were trained on from one start: many trainings at the cost of running one.
@@ -27,8 +32,9 @@ def soup(
     shortaxis soup a/model.safetensors b/model.safetensors --out soup.safetensors
     """
     from shortaxis.ensemble.soup import soup_of_files
+    from shortaxis.training.export import read_facts
 
-    card = soup_of_files(models, out, half=not full)
+    card = soup_of_files(models, out, half=not full, facts=read_facts(fact or ()))
     if json:
         print_json(card)
     else:

@@ -12,7 +12,7 @@ from shortaxis.ensemble.model_file import file_sha256, read_model, read_spec, sa
 from shortaxis.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from torch import Tensor
@@ -28,14 +28,15 @@ def soup(ensembles: Sequence[StreamingEnsemble]) -> StreamingEnsemble:
     different starts is worth nothing, however good each is.
 
     Args:
-        ensembles: Of equal members and pooling. Counters and other whole numbers are those of the first.
+        ensembles: Of equal pooling and members, of which some may lack layers that others have. Counters and other whole numbers are those
+            of the first.
 
     Returns:
-        A new ensemble in evaluation mode; the mean is taken in float64. Running statistics of normalisation layers are averaged as
-        well, and not measured anew.
+        A new ensemble in evaluation mode, with all layers; each weight is the mean, taken in float64, of those that have it. Running
+        statistics of normalisation layers are averaged as well, and not measured anew.
 
     Raises:
-        InputError: There is no ensemble, or their weights differ in name or shape.
+        InputError: There is no ensemble, their weights differ in shape, or none has all the layers.
 
     Examples:
         >>> import torch
@@ -50,25 +51,28 @@ def soup(ensembles: Sequence[StreamingEnsemble]) -> StreamingEnsemble:
         msg = "a soup needs at least one model"
         raise InputError(msg)
     states = [ensemble.state_dict() for ensemble in ensembles]
-    shapes = [{name: value.shape for name, value in state.items()} for state in states]
-    if any(other != shapes[0] for other in shapes):
+    fullest = max(range(len(states)), key=lambda index: len(states[index]))
+    shapes = {name: value.shape for name, value in states[fullest].items()}
+    if any(shapes.get(name) != value.shape for state in states for name, value in state.items()):
         msg = "the models of a soup must have the same members and the same pooling"
         raise InputError(msg)
-    result = deepcopy(ensembles[0]).eval()
-    result.load_state_dict({name: _mean([state[name] for state in states]) for name in states[0]})
+    result = deepcopy(ensembles[fullest]).eval()
+    result.load_state_dict({name: _mean([state[name] for state in states if name in state]) for name in shapes})
     return result
 
 
-def soup_of_files(paths: Sequence[Path], out: Path, *, half: bool = True) -> dict[str, Any]:
+def soup_of_files(paths: Sequence[Path], out: Path, *, half: bool = True, facts: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Average the weights of model files into a new one.
 
     Args:
-        paths: Models of one recipe that were trained with `--start-from` the same file, which may be among them.
+        paths: Models of one recipe that were trained with `--start-from` the same file. It may be among them, also where their members
+            have layers that it lacks.
         out: The `.safetensors` file to write.
         half: Store the weights as float16; they are read back as float32.
+        facts: More for the card.
 
     Returns:
-        The card of the new model: that of the first, with the patients of all, the files under `soup`, and no scores.
+        The card of the new model: that of the first that is not the start, with the patients of all, the files under `soup`, and no scores.
 
     Raises:
         InputError: There are less than two files, one is no model, they differ in members, pooling or grid, were not trained from one
@@ -77,16 +81,22 @@ def soup_of_files(paths: Sequence[Path], out: Path, *, half: bool = True) -> dic
     if len(paths) < 2:
         msg = "a soup needs at least two model files"
         raise InputError(msg)
-    specs = [read_spec(path) for path in paths]
-    for path, spec in zip(paths, specs, strict=True):
-        if _architecture(spec) != _architecture(specs[0]):
-            msg = f"{path}: differs from {paths[0]} in members, pooling or grid; make a soup of models of one recipe"
+    specs, hashes = [read_spec(path) for path in paths], [file_sha256(path) for path in paths]
+    starts = [_start_of(spec) for spec in specs]
+    start = next((known for known in starts if known), None)
+    base = next((index for index, sha256 in enumerate(hashes) if sha256 != start), 0)
+    for path, spec, sha256 in zip(paths, specs, hashes, strict=True):
+        may_lack_layers = sha256 == start
+        if _setting(spec) != _setting(specs[base]) or (spec.members != specs[base].members and not may_lack_layers):
+            msg = f"{path}: differs from {paths[base]} in members, pooling or grid; make a soup of models of one recipe"
             raise InputError(msg)
-    hashes = [file_sha256(path) for path in paths]
-    _refuse_strangers(paths, specs, hashes)
-    card = _card(paths, specs, hashes)
+    for path, known, sha256 in zip(paths, starts, hashes, strict=True):
+        if start is None or start not in (known, sha256):
+            msg = f"{path}: was not trained from the same start as the others; train each with `--start-from` one model file"
+            raise InputError(msg)
+    card = _card(specs[base].card, paths, specs, hashes) | dict(facts or {})
     blend = soup([read_model(path)[0] for path in paths])
-    save_model(out, blend, replace(specs[0], card=card), torch.float16 if half else torch.float32)
+    save_model(out, blend, replace(specs[base], card=card), torch.float16 if half else torch.float32)
     return card
 
 
@@ -95,25 +105,20 @@ def _mean(values: list[Tensor]) -> Tensor:
     return torch.stack(values).double().mean(dim=0).to(first.dtype) if first.is_floating_point() else first
 
 
-def _architecture(spec: ModelSpec) -> tuple[Any, ...]:
-    return spec.members, spec.pooling, spec.grid, spec.augmenting
+def _setting(spec: ModelSpec) -> tuple[Any, ...]:
+    return spec.pooling, spec.grid, spec.augmenting
 
 
-def _refuse_strangers(paths: Sequence[Path], specs: Sequence[ModelSpec], hashes: Sequence[str]) -> None:
-    """Refuse models that do not name the same start, unless they are it."""
-    facts = [spec.card.get("start_from") for spec in specs]
-    starts = [fact.get("sha256") if isinstance(fact, dict) else None for fact in facts]
-    known = next((start for start in starts if start), None)
-    for path, start, sha256 in zip(paths, starts, hashes, strict=True):
-        if known is None or known not in (start, sha256):
-            msg = f"{path}: was not trained from the same start as the others; train each with `--start-from` one model file"
-            raise InputError(msg)
+def _start_of(spec: ModelSpec) -> str | None:
+    """Hash of the file that a model says it was started from."""
+    fact = spec.card.get("start_from")
+    return fact.get("sha256") if isinstance(fact, dict) else None
 
 
-def _card(paths: Sequence[Path], specs: Sequence[ModelSpec], hashes: Sequence[str]) -> dict[str, Any]:
+def _card(base: Mapping[str, Any], paths: Sequence[Path], specs: Sequence[ModelSpec], hashes: Sequence[str]) -> dict[str, Any]:
     trained = {patient for spec in specs for patient in spec.card.get("train_patients", ())}
     held_out = {patient for spec in specs for patient in spec.card.get("held_out_patients", ())}
-    return {name: value for name, value in specs[0].card.items() if name != "validation"} | {
+    return {name: value for name, value in base.items() if name != "validation"} | {
         "train_patients": sorted(trained),
         "held_out_patients": sorted(held_out - trained),
         "soup": [{"file": path.name, "sha256": sha256} for path, sha256 in zip(paths, hashes, strict=True)],
