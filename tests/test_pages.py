@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
 from pathlib import Path
@@ -44,6 +45,12 @@ def printed(folder: str, protocol: str, baseline: str) -> list[str]:
     return FORMATS["markdown"](build_table(read_results(ROOT / "results" / folder), [protocol], baseline=baseline)).splitlines()
 
 
+def overall(file: str) -> dict[str, dict[str, float]]:
+    """What an evaluation among the results says of all cases, by protocol and name."""
+    results = json.loads((ROOT / "results" / file).read_text(encoding="utf-8"))["results"]
+    return {protocol: {name: score["value"] for name, score in found["overall"].items()} for protocol, found in results.items()}
+
+
 @pytest.mark.skipif(not (ROOT / "results").is_dir(), reason="the results are not part of a source distribution")
 def test_tables_on_the_page_of_rules_are_those_of_the_results() -> None:
     page = (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
@@ -51,7 +58,31 @@ def test_tables_on_the_page_of_rules_are_those_of_the_results() -> None:
     assert {folder.partition("/")[0] for folder, *_ in shown} == {
         path.parents[3].name for path in (ROOT / "results").glob("*/*/*/*/result.json")
     }
+    [scored] = re.findall(r"<!-- evaluations -->\n(.*?)\n<!-- end -->", page, re.DOTALL)
     tables = [line for line in page.splitlines() if line.startswith("|")]
-    assert sum(line.count("\n") + 1 for *_, line in shown) == len(tables)  # no table without its source
+    assert sum(line.count("\n") + 1 for line in (*(lines for *_, lines in shown), scored)) == len(tables)  # no table without its source
     for folder, protocol, baseline, lines in shown:
         assert [row for row in lines.splitlines() if row not in printed(folder, protocol, baseline)] == []
+    for row in scored.splitlines()[2:]:
+        _, _, *values, file, _ = (cell.strip() for cell in row.split("|"))
+        found = overall(file.strip("`"))
+        assert values == [
+            f"{found[protocol][name]:.{digits}f}"
+            for protocol, name, digits in (
+                ("reference", "dsc_average", 2),
+                ("reference", "ec", 1),
+                ("paper", "ec", 1),
+                ("clinical", "dsc_average", 2),
+                ("clinical", "lv_ef_sd", 1),
+            )
+        ], row
+
+
+@pytest.mark.skipif(not (ROOT / "results").is_dir(), reason="the results are not part of a source distribution")
+@pytest.mark.parametrize("page", ["README.md", "docs/model-card.md"])
+def test_scores_of_the_release_are_those_of_its_evaluation(page: str) -> None:
+    text, found = (ROOT / page).read_text(encoding="utf-8"), overall("release-cpu-validation.json")
+    for protocol in ("reference", "paper", "clinical"):
+        [row] = re.findall(rf"^\| `{protocol}` \| (\d.*) \|$", text, re.MULTILINE)
+        shown = [cell.split()[0] for cell in row.split("|")]
+        assert shown == [f"{found[protocol][name]:.1f}" for name in ("dsc_average", "dsc_rv", "dsc_myo", "dsc_lv", "ec")]

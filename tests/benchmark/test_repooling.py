@@ -17,7 +17,7 @@ from shortaxis.benchmark.table import build_table
 from shortaxis.ensemble.model_file import ModelSpec
 from shortaxis.errors import InputError
 from shortaxis.inference.predictor import Model
-from shortaxis.training.recipe import Search, load_recipe
+from shortaxis.training.recipe import Members, Search, load_recipe
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +65,24 @@ def test_rows_by_default_all_fit_two_unets(pair: Model) -> None:
     entries = repooled(pair, rows_named(POOLINGS))
     assert {entry.row.name for entry in entries} == set(POOLINGS)
     assert len({entry.place for entry in entries}) == len(entries)
+
+
+def test_a_network_that_is_more_than_the_rows_stands_in_where_there_is_no_other() -> None:
+    deep = UNET | {"network": "depth-unet"}
+    entries = repooled(model_of([deep, deep]), rows_named(POOLINGS))
+    assert {entry.row.name for entry in entries} == set(POOLINGS)
+    mixed = model_of([deep, UNET])
+    assert [entry.members for entry in repooled(mixed, [row("rows/unet")])] == [(1,)]
+    with pytest.raises(InputError, match="pools unet and unet, which the model 'pair' of depth-unet and unet does not have"):
+        repooled(mixed, [row("rows/2unet-fixed")])
+    with pytest.raises(InputError, match="which the model 'pair' of unet and unet does not have"):
+        repooled(model_of([UNET, UNET]), [row("beyond/depth-unet")])
+
+
+def test_no_member_stands_in_for_two() -> None:
+    deep = UNET | {"network": "depth-unet"}
+    both = Row("both", msgspec.structs.replace(load_recipe("rows/2unet-fixed"), members=(Members("unet"), Members("depth-unet"))))
+    assert {entry.members for entry in repooled(model_of([deep, deep]), [both])} == {(0, 1), (1, 0)}
 
 
 def test_members_that_the_model_has_not_are_refused(pair: Model) -> None:

@@ -20,6 +20,7 @@ from shortaxis.ensemble import StreamingEnsemble
 from shortaxis.ensemble.rules import build_pooling
 from shortaxis.errors import InputError
 from shortaxis.inference.predictor import Model
+from shortaxis.networks import NETWORKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -76,7 +77,8 @@ def repooled(model: Model, rows: Sequence[Row]) -> list[Repooled]:
 
     Args:
         model: The trained model.
-        rows: Their members, in order, their pooling and their views count; how they train is passed over.
+        rows: Their members, in order, their pooling and their views count; how they train is passed over. A network that is more than what
+            a row names, as `depth-unet` is a UNet, stands in for it where the model has no other.
 
     Raises:
         InputError: A row has members that the model has not, or lives by its training: a rule that learns, weights that are searched,
@@ -162,15 +164,28 @@ def _choices(model: Model, row: Row) -> list[tuple[int, ...]]:
     wanted = [group.network for group in row.recipe.members for _ in range(group.count)]
     networks = [member["network"] for member in model.spec.members]
     kinds = sorted(set(wanted))
-    of_kind = [combinations([index for index, network in enumerate(networks) if network == kind], wanted.count(kind)) for kind in kinds]
+    of_kind = [combinations(_of_kind(kind, networks), wanted.count(kind)) for kind in kinds]
     found = []
     for chosen in product(*of_kind):
         left = {kind: list(members) for kind, members in zip(kinds, chosen, strict=True)}
-        found.append(tuple(left[kind].pop(0) for kind in wanted))
+        members = tuple(left[kind].pop(0) for kind in wanted)
+        if len(set(members)) == len(members):
+            found.append(members)
     if not found:
         msg = f"{row.name} pools {' and '.join(wanted)}, which the model '{model.spec.name}' of {' and '.join(networks)} does not have"
         raise InputError(msg)
     return found
+
+
+def _of_kind(kind: str, networks: Sequence[str]) -> list[int]:
+    """Which networks are of a kind; where none is, those that are more than it, as a UNet with attention over depth is a UNet."""
+    exact = [index for index, network in enumerate(networks) if network == kind]
+    return exact or [index for index, network in enumerate(networks) if _is_a(network, kind)]
+
+
+def _is_a(network: str, kind: str) -> bool:
+    ours, theirs = NETWORKS.get(network), NETWORKS.get(kind)
+    return isinstance(ours, type) and isinstance(theirs, type) and issubclass(ours, theirs)
 
 
 def _pooling(recipe: Recipe) -> PoolingRule:
@@ -194,7 +209,9 @@ def _notice(entry: Repooled, dataset: Dataset, source: str) -> str:
     card = entry.model.spec.card
     seen = len(set(dataset.patients) & set(card.get("train_patients") or ()))
     trained = f", {seen} of the {len(dataset.patients)} patients were trained on" if seen else ""
-    own = f"members of {source}, pooled anew and not trained for it{trained}"
+    networks = sorted({member["network"] for member in entry.model.spec.members} - {group.network for group in entry.row.recipe.members})
+    others = f" ({' and '.join(networks)})" if networks else ""
+    own = f"members of {source}{others}, pooled anew and not trained for it{trained}"
     return "; ".join(part for part in (card.get("notice"), entry.model.augmenting.notice, own) if part)
 
 
