@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 import torch
@@ -131,6 +132,15 @@ class TestFiles:
                     continue
                 expected = (theirs[name] + before[name]) / 2 if name in before else theirs[name]
                 torch.testing.assert_close(value, expected)
+
+    def test_the_start_may_have_a_start_of_its_own_whatever_the_order(self, start, tmp_path) -> None:
+        child = self.trained(start, 1)
+        grandchildren = [self.trained(child, seed) for seed in (2, 3)]
+        for order in permutations([child, *grandchildren]):
+            assert len(soup_of_files(order, tmp_path / "soup.safetensors")["soup"]) == 3
+        for order in permutations([start, *grandchildren]):
+            with pytest.raises(InputError, match="was not trained from the same start"):
+                soup_of_files(order, tmp_path / "no.safetensors")
 
     def test_others_than_the_start_must_not_lack_layers(self, start, tmp_path) -> None:
         deep = replace(SPEC, members=[member | {"network": "depth-unet"} for member in SPEC.members])

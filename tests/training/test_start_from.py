@@ -41,6 +41,23 @@ def test_a_run_that_goes_on_takes_its_checkpoint_and_not_the_start(recipe, discs
         assert torch.equal(weights(parts.model)[name], value)
 
 
+def test_a_run_goes_on_only_with_the_start_and_the_plugins_that_it_began_with(recipe, discs, tmp_path, trained, monkeypatch):
+    tiny = recipe(schedule={"epochs": 2}, seed=9)
+    train(tiny, discs, tmp_path / "run", device="cpu", start_from=trained, steps=3)
+    record = (tmp_path / "run" / "run.json").read_bytes()
+    other = train(tiny, discs, tmp_path / "other", device="cpu").model
+    for start, told in ((None, "start_from: '.*' there, nothing here"), (other, "start_from: '.*' there, '.*' here")):
+        with pytest.raises(InputError, match=rf"run was started with another recipe or other data \({told}\)"):
+            train(tiny, discs, tmp_path / "run", device="cpu", start_from=start, resume=True)
+    with monkeypatch.context() as loaded:
+        loaded.setattr("shortaxis.training.run.loaded_plugins", lambda: [{"plugin": "own.py", "sha256": "0"}])
+        with pytest.raises(InputError, match=r"other data \(plugins: nothing there, .* here\)"):
+            train(tiny, discs, tmp_path / "run", device="cpu", start_from=trained, resume=True)
+    assert (tmp_path / "run" / "run.json").read_bytes() == record
+    moved = trained.rename(tmp_path / "moved.safetensors")
+    assert train(tiny, discs, tmp_path / "run", device="cpu", start_from=moved, resume=True).complete
+
+
 @pytest.mark.parametrize(
     "members",
     [

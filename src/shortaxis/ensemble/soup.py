@@ -53,7 +53,9 @@ def soup(ensembles: Sequence[StreamingEnsemble]) -> StreamingEnsemble:
     states = [ensemble.state_dict() for ensemble in ensembles]
     fullest = max(range(len(states)), key=lambda index: len(states[index]))
     shapes = {name: value.shape for name, value in states[fullest].items()}
-    if any(shapes.get(name) != value.shape for state in states for name, value in state.items()):
+    if len({len(ensemble.members) for ensemble in ensembles}) > 1 or any(
+        shapes.get(name) != value.shape for state in states for name, value in state.items()
+    ):
         msg = "the models of a soup must have the same members and the same pooling"
         raise InputError(msg)
     result = deepcopy(ensembles[fullest]).eval()
@@ -83,7 +85,10 @@ def soup_of_files(paths: Sequence[Path], out: Path, *, half: bool = True, facts:
         raise InputError(msg)
     specs, hashes = [read_spec(path) for path in paths], [file_sha256(path) for path in paths]
     starts = [_start_of(spec) for spec in specs]
-    start = next((known for known in starts if known), None)
+    # One of them may be the start of the others and have been started from a third file itself, in whatever order they are given.
+    start = next(
+        (common for common in (*starts, *hashes) if common and all(common in pair for pair in zip(starts, hashes, strict=True))), starts[0]
+    )
     base = next((index for index, sha256 in enumerate(hashes) if sha256 != start), 0)
     for path, spec, sha256 in zip(paths, specs, hashes, strict=True):
         may_lack_layers = sha256 == start

@@ -120,13 +120,13 @@ def train(
         prepared = TrainingSet(trained_on, load_resident(trained_on, spec.build_grid(), processes.device))
         course = Course(policy.stages(recipe, trained_on), prepared, out, processes, start=start, on_progress=on_progress)
         facts = _facts(recipe, training, split, processes.device) | {"train_frames": len(trained_on)} | course.facts()
+        if started:
+            facts["start_from"] = started
         if resume and holds_run(out):
             course.refuse_other_runs()
             _refuse_other_facts(out / FACTS, facts)
         if spec.build_augmenting().notice is not None:
             facts["notice"] = spec.build_augmenting().notice
-        if started:
-            facts["start_from"] = started
         if processes.is_first:
             write_json(out / FACTS, facts)
             keep_split(out, split)
@@ -152,10 +152,16 @@ def _refuse_other_facts(path: Path, facts: dict[str, Any]) -> None:
         kept["recipe"] = recipe_to_dict(recipe_from_dict(kept["recipe"], str(path)))
     except (OSError, ValueError, KeyError, TypeError):
         return
-    found = difference({key: kept.get(key) for key in ASKED}, {key: facts[key] for key in ASKED})
+    found = difference(_asked(kept), _asked(facts))
     if found is not None:
         msg = f"{path}: this run was started with another recipe or other data ({found}); resume with the same, or choose another --out"
         raise InputError(msg)
+
+
+def _asked(facts: dict[str, Any]) -> dict[str, Any]:
+    """What makes a run the one that it is; the file that it starts from counts by its content."""
+    start = facts.get("start_from") or {}
+    return {key: facts.get(key) for key in ASKED} | {"start_from": start.get("sha256"), "plugins": facts.get("plugins")}
 
 
 def _refuse_unfit_ensemble(spec: ModelSpec, crop: int | None, device: torch.device) -> None:
