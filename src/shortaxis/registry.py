@@ -40,6 +40,6 @@ class Registry(dict[str, T]):
             InputError: Nothing has this name.
         """
         if name not in self:
-            msg = f"no {self.kind} is called '{name}'; known are {', '.join(self)}, and yours with --plugin FILE"
+            msg = f"no {self.kind} is called '{name}'; known are {', '.join(sorted(self))}, and yours with --plugin FILE"
             raise InputError(msg)
         return self[name]
