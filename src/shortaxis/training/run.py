@@ -11,7 +11,7 @@ import torch
 
 import shortaxis
 from shortaxis.datasets.split_choice import keep_split
-from shortaxis.ensemble.model_file import described_shapes, file_sha256, read_model, read_spec, save_model
+from shortaxis.ensemble.model_file import described_shapes, file_sha256, read_model, save_model
 from shortaxis.ensemble.trial import try_out
 from shortaxis.errors import InputError
 from shortaxis.inference.device import device_in_words
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["RunResult", "spec_of", "train"]
 
 FACTS: Final = "run.json"
-ASKED: Final = ("recipe", "data", "train_patients")
+ASKED: Final = ("recipe", "data", "train_patients", "plugins")
 """Keys of `FACTS` in which a run that goes on is the one that was begun."""
 
 _MEMBERS: Final = "members."  # how the names of their weights begin in an ensemble's state
@@ -161,7 +161,7 @@ def _refuse_other_facts(path: Path, facts: dict[str, Any]) -> None:
 def _asked(facts: dict[str, Any]) -> dict[str, Any]:
     """What makes a run the one that it is; the file that it starts from counts by its content."""
     start = facts.get("start_from") or {}
-    return {key: facts.get(key) for key in ASKED} | {"start_from": start.get("sha256"), "plugins": facts.get("plugins")}
+    return {key: facts.get(key) for key in ASKED} | {"start_from": start.get("sha256")}
 
 
 def _refuse_unfit_ensemble(spec: ModelSpec, crop: int | None, device: torch.device) -> None:
@@ -183,7 +183,7 @@ def _start(path: Path, spec: ModelSpec) -> tuple[StreamingEnsemble, dict[str, An
     may get another part, such as attention over depth, and the rest goes on from where it was.
     """
     ensemble, _ = read_model(path)
-    given, asked = (described_shapes(of) for of in (read_spec(path), spec))
+    given, asked = {name: tuple(value.shape) for name, value in ensemble.state_dict().items()}, described_shapes(spec)
     misfit = next((name for name, shape in given.items() if name.startswith(_MEMBERS) and asked.get(name) != shape), None)
     if misfit is not None or len(ensemble.members) != len(spec.members):
         at = "" if misfit is None else f" (first at '{misfit}')"
