@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import pickle
 import sys
 
 import pytest
 
 from shortaxis import plugins
 from shortaxis.errors import InputError
+from shortaxis.losses import LOSSES
 from shortaxis.plugins import load_plugin, loaded_plugins
 from shortaxis.registry import Registry
 
@@ -44,6 +47,36 @@ class TestRegistry:
         with pytest.raises(InputError, match=r"a number called 'one' comes with the package.*choose another name for yours"):
             numbers["one"] = 2
         assert numbers == {"one": 1}
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda numbers: numbers.update(one=2),
+            lambda numbers: numbers.pop("one"),
+            lambda numbers: numbers.popitem(),
+            lambda numbers: numbers.clear(),
+            lambda numbers: numbers.__delitem__("one"),
+        ],
+        ids=["update", "pop", "popitem", "clear", "del"],
+    )
+    def test_no_way_round_it(self, change):
+        numbers = Registry("number", {"one": 1})
+        with pytest.raises(InputError, match="comes with the package"):
+            change(numbers)
+        assert numbers == {"one": 1}
+
+    @pytest.mark.parametrize("copied", [copy.deepcopy, lambda numbers: pickle.loads(pickle.dumps(numbers))], ids=["copy", "pickle"])
+    def test_a_copy_keeps_it_too(self, copied):
+        numbers = Registry("number", {"one": 1})
+        numbers["two"] = 2
+        other = copied(numbers)
+        del other["two"]
+        with pytest.raises(InputError, match="a number called 'one' comes with the package"):
+            del other["one"]
+        assert (other, numbers) == ({"one": 1}, {"one": 1, "two": 2})
+
+    def test_it_shows_itself(self):
+        assert repr(Registry("number", {"one": 1})) == "Registry('number', {'one': 1})"
 
     def test_an_unknown_name_is_refused_with_those_that_are_known(self):
         with pytest.raises(InputError, match="no number is called 'three'; known are one, two, and yours with --plugin FILE"):
@@ -82,6 +115,16 @@ class TestLoading:
         with pytest.raises(InputError, match=r"another plug-in of this name was loaded from .*own\.py; give one of them another name"):
             load_plugin(str(write("", "other/own.py")))
 
+    def test_two_of_them_cannot_have_one_name(self, write, monkeypatch):
+        monkeypatch.setitem(LOSSES, "mine", LOSSES["equation-4"])  # and takes it away behind the test
+        del LOSSES["mine"]
+        code = "from shortaxis.losses import LOSSES\nLOSSES['mine'] = LOSSES['equation-4']\n"
+        load_plugin(str(write(code)))
+        with pytest.raises(InputError, match=r"other\.py: the plug-in own\.py has a loss called 'mine' already"):
+            load_plugin(str(write(code, "other.py")))
+        LOSSES["mine"] = LOSSES["dice-cross-entropy"]  # as in a notebook that has loaded it
+        assert LOSSES.named("mine") is LOSSES["dice-cross-entropy"]
+
     @pytest.mark.parametrize(
         ("code", "said"),
         [
@@ -108,6 +151,7 @@ class TestLoading:
         ("plugin", "said"),
         [
             ("nowhere.py", r"nowhere\.py: no such plug-in; give the path of a Python file"),
+            ("./own", r"\./own: no such plug-in; give the path of a Python file that ends in \.py"),
             ("no_module_of_this_name", "cannot be loaded .ModuleNotFoundError"),
             ("", "--plugin needs the path of a Python file"),
         ],

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import os
 import sys
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shortaxis.errors import InputError
+from shortaxis.registry import Registry
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -25,7 +27,8 @@ def load_plugin(plugin: str) -> ModuleType:
         plugin: Path of a file that ends in `.py`, or the dotted name of a module.
 
     Raises:
-        InputError: There is no such file or module, or it fails; the message names the line.
+        InputError: There is no such file or module, or it fails, and the message names the line; or it registers a name that comes with
+            the package, or that another plug-in has.
 
     Examples:
         >>> load_plugin("colorsys").__name__
@@ -34,7 +37,7 @@ def load_plugin(plugin: str) -> ModuleType:
     if plugin in {"", "."}:
         msg = "--plugin needs the path of a Python file, or the name of an installed module"
         raise InputError(msg)
-    is_file = plugin.endswith(".py")
+    is_file = plugin.endswith(".py") or "/" in plugin or os.sep in plugin
     name = f"shortaxis_plugin_{Path(plugin).stem}" if is_file else plugin
     path = Path(plugin).expanduser().resolve()
     kept = sys.modules.get(name)
@@ -43,9 +46,10 @@ def load_plugin(plugin: str) -> ModuleType:
             msg = f"{plugin}: another plug-in of this name was loaded from {kept.__file__}; give one of them another name"
             raise InputError(msg)
         return kept
-    if is_file and not path.is_file():
-        msg = f"{plugin}: no such plug-in; give the path of a Python file, or the name of an installed module without .py"
+    if is_file and not (path.is_file() and path.suffix == ".py"):
+        msg = f"{plugin}: no such plug-in; give the path of a Python file that ends in .py, or the name of an installed module without .py"
         raise InputError(msg)
+    loading, Registry.plugin = Registry.plugin, path.name if is_file else name
     try:
         module = _run(name, path) if is_file else importlib.import_module(name)
     except InputError as error:
@@ -54,6 +58,8 @@ def load_plugin(plugin: str) -> ModuleType:
     except (Exception, SystemExit) as error:  # it may fail in any way
         msg = f"{plugin}: the plug-in cannot be loaded ({_failure(error, path)}); mend it, or leave it away"
         raise InputError(msg) from error
+    finally:
+        Registry.plugin = loading
     _loaded[name] = {"plugin": path.name if is_file else name}
     if source := getattr(module, "__file__", None):
         _loaded[name]["sha256"] = hashlib.sha256(Path(source).read_bytes()).hexdigest()
