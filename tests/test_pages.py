@@ -7,11 +7,12 @@ import re
 from functools import cache
 from pathlib import Path
 
+import msgspec
 import pytest
 import typer
 
 import shortaxis
-from shortaxis.benchmark.result import read_results
+from shortaxis.benchmark.result import Result, read_results
 from shortaxis.benchmark.table import build_table
 from shortaxis.benchmark.table_formats import FORMATS
 from shortaxis.cli import app
@@ -38,6 +39,13 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
         if anchor:
             headings = re.findall(r"^#+ (.+)$", linked.read_text(encoding="utf-8"), re.MULTILINE)
             assert anchor in {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+def test_every_key_of_a_result_stands_in_the_table_of_the_benchmark_page() -> None:
+    page = (ROOT / "docs" / "benchmark.md").read_text(encoding="utf-8")
+    table = page.partition("## The JSON of a job")[2].partition("\nA case is")[0]
+    named = {key for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for key in re.findall(r"`(\w+)`", row)}
+    assert named == {field.name for field in msgspec.structs.fields(Result)}
 
 
 @cache

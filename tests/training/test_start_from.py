@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from shortaxis.ensemble.model_file import file_sha256, read_model
-from shortaxis.errors import InputError
+from shortaxis.errors import DataWarning, InputError
 from shortaxis.training import train
 
 
@@ -81,7 +81,8 @@ def test_a_network_with_layers_of_its_own_goes_on_from_a_model_that_lacks_them(r
         optimizer={"learning_rate": 1e-12, "weight_decay": 0.0},
         seed=9,
     )
-    result = train(deeper, discs, tmp_path / "second", device="cpu", start_from=trained)
+    with pytest.warns(DataWarning, match=r"\d+ of \d+ tensors .* are not in it and start untrained, first 'members\.0\."):
+        result = train(deeper, discs, tmp_path / "second", device="cpu", start_from=trained)
     before, after = weights(trained), weights(result.model)
     for name, value in before.items():
         if value.ndim == 4:

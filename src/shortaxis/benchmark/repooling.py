@@ -205,7 +205,7 @@ def _with(model: Model, recipe: Recipe, members: tuple[int, ...]) -> Model:
 
 
 def _notice(entry: Repooled, dataset: Dataset, source: str) -> str:
-    """What a reader must be told: of the model, of the views, and of what this is; the last is the same for all rows."""
+    """What a reader must be told: of the model, of the views, and of what this is, networks that stand in for the row's named."""
     card = entry.model.spec.card
     seen = len(set(dataset.patients) & set(card.get("train_patients") or ()))
     trained = f", {seen} of the {len(dataset.patients)} patients were trained on" if seen else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +14,7 @@ import shortaxis
 from shortaxis.datasets.split_choice import keep_split
 from shortaxis.ensemble.model_file import described_shapes, file_sha256, read_model, save_model
 from shortaxis.ensemble.trial import try_out
-from shortaxis.errors import InputError
+from shortaxis.errors import DataWarning, InputError
 from shortaxis.inference.device import device_in_words
 from shortaxis.io.atomic import write_json
 from shortaxis.plugins import loaded_plugins
@@ -128,6 +129,7 @@ def train(
         if spec.build_augmenting().notice is not None:
             facts["notice"] = spec.build_augmenting().notice
         if processes.is_first:
+            _warn_of_untrained(started.get("untrained", []), start_from, spec)
             write_json(out / FACTS, facts)
             keep_split(out, split)
         trained = course.train(Budget(None if minutes is None else minutes * 60, steps), resume=resume)
@@ -194,6 +196,17 @@ def _start(path: Path, spec: ModelSpec) -> tuple[StreamingEnsemble, dict[str, An
         raise InputError(msg)
     new = sorted(name for name in asked if name.startswith(_MEMBERS) and name not in given)
     return ensemble, {"file": path.name, "sha256": file_sha256(path)} | ({"untrained": new} if new else {})
+
+
+def _warn_of_untrained(untrained: list[str], path: Path | None, spec: ModelSpec) -> None:
+    if untrained:
+        every = sum(name.startswith(_MEMBERS) for name in described_shapes(spec))
+        warnings.warn(
+            f"{path}: {len(untrained)} of {every} tensors of the recipe's members are not in it and start untrained, first "
+            f"'{untrained[0]}'; run.json names all",
+            DataWarning,
+            stacklevel=3,
+        )
 
 
 def _finish(
