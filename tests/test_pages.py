@@ -66,12 +66,13 @@ def test_tables_on_the_page_of_rules_are_those_of_the_results() -> None:
     assert {folder.partition("/")[0] for folder, *_ in shown} == {
         path.parents[3].name for path in (ROOT / "results").glob("*/*/*/*/result.json")
     }
-    [scored] = re.findall(r"<!-- evaluations -->\n(.*?)\n<!-- end -->", page, re.DOTALL)
+    scored = re.findall(r"<!-- evaluations -->\n(.*?)\n<!-- end -->", page, re.DOTALL)
+    assert scored
     tables = [line for line in page.splitlines() if line.startswith("|")]
-    assert sum(line.count("\n") + 1 for line in (*(lines for *_, lines in shown), scored)) == len(tables)  # no table without its source
+    assert sum(line.count("\n") + 1 for line in (*(lines for *_, lines in shown), *scored)) == len(tables)  # no table without its source
     for folder, protocol, baseline, lines in shown:
         assert [row for row in lines.splitlines() if row not in printed(folder, protocol, baseline)] == []
-    for row in scored.splitlines()[2:]:
+    for row in [row for lines in scored for row in lines.splitlines()[2:]]:
         _, _, *values, file, _ = (cell.strip() for cell in row.split("|"))
         found = overall(file.strip("`"))
         assert values == [
