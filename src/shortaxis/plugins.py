@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
-import os
 import sys
 import traceback
 from pathlib import Path
@@ -37,7 +36,7 @@ def load_plugin(plugin: str) -> ModuleType:
     if plugin in {"", "."}:
         msg = "--plugin needs the path of a Python file, or the name of an installed module"
         raise InputError(msg)
-    is_file = plugin.endswith(".py") or "/" in plugin or os.sep in plugin
+    is_file = plugin.endswith(".py") or Path(plugin).name != plugin
     name = f"shortaxis_plugin_{Path(plugin).stem}" if is_file else plugin
     path = Path(plugin).expanduser().resolve()
     kept = sys.modules.get(name)
