@@ -259,3 +259,24 @@ def test_end_stacks_do_not_change_the_length_of_the_run(recipe, discs, tmp_path)
     assert plain.total == more.total
     more.train(steps=2)
     assert more.step == 2
+
+
+@pytest.mark.parametrize(("precision", "expected"), [("float32", torch.float32), ("bf16", torch.float32), ("bf16-everywhere", torch.bfloat16)])
+def test_a_cpu_works_in_bf16_only_where_the_recipe_says_everywhere(recipe, discs, tmp_path, precision, expected):
+    run = start(recipe(precision=precision), discs, tmp_path)
+    seen = {}
+    run.ensemble.members[0].register_forward_hook(lambda _network, _slices, logits: seen.update(logits=logits.dtype))
+    run.ensemble.register_forward_hook(lambda _ensemble, _slices, output: seen.update(pooled=output.probabilities.dtype))
+    run.train(steps=2)
+    assert seen == {"logits": expected, "pooled": torch.float32}
+    assert {value.dtype for value in run.ensemble.parameters()} == {torch.float32}
+
+
+def test_bf16_on_a_cpu_resumes_to_the_bit(recipe, discs, tmp_path):
+    tiny = recipe(precision="bf16-everywhere")
+    whole, first, second = (start(tiny, discs, tmp_path / name) for name in ("a", "b", "b"))
+    assert whole.train()
+    assert not first.train(steps=5)
+    second.resume()
+    assert second.train()
+    assert all(torch.equal(value, weights(second)[name]) for name, value in weights(whole).items())

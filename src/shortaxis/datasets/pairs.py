@@ -32,7 +32,7 @@ LABELS: Final = "labelsTr"
 
 _NIFTI: Final = re.compile(r"\.nii(\.gz)?$", re.IGNORECASE)
 _FRAME: Final = re.compile(r"^(?P<patient>.+)_frame(?P<frame>\d+)$")
-_PHASE: Final = re.compile(r"^(?P<patient>.+)_(?P<phase>ED|ES)$")
+_PHASE: Final = re.compile(r"^(?P<patient>.+)_(?P<phase>ED|ES)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class LabelPair:
 
     Attributes:
         name: The common name, such as `patient101_frame01`; with its folder where the name alone is not unique.
-        patient: `patient101` of `patient101_frame01`, `X` of `X_ED`; otherwise the name itself. A data set says it by itself.
+        patient: `patient101` of `patient101_frame01`, `X` of `X_ED` or `X_ed`; otherwise the name itself. A data set says it by itself.
         phase: `ED`, `ES`, or None where neither data set nor `Info.cfg` nor the name says.
         group: Diagnostic group from the data set or `Info.cfg`, or None.
         truth: The annotated labels.
@@ -190,7 +190,7 @@ def _pair(name: str, truth: Path, prediction: Path | None) -> LabelPair:
         phase, group = _tags(truth.parent, int(match["frame"]))
         return LabelPair(name, folder + match["patient"], phase, group, truth, prediction)
     if match := _PHASE.match(stem):
-        return LabelPair(name, folder + match["patient"], match["phase"], None, truth, prediction)
+        return LabelPair(name, folder + match["patient"], match["phase"].upper(), None, truth, prediction)
     return LabelPair(name, name, None, None, truth, prediction)
 
 

@@ -239,8 +239,9 @@ class Run:
         return torch.backends.cudnn.flags(enabled=True, benchmark=True) if self.device.type == "cuda" else nullcontext()
 
     def _precision(self) -> AbstractContextManager[Any]:
-        if self.device.type == "cuda" and self.recipe.precision == "bf16":
-            return torch.autocast("cuda", torch.bfloat16)
+        wanted = self.recipe.precision
+        if wanted == "bf16-everywhere" or (wanted == "bf16" and self.device.type == "cuda"):
+            return torch.autocast(self.device.type, torch.bfloat16)
         return nullcontext()
 
 
