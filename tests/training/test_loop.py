@@ -261,7 +261,9 @@ def test_end_stacks_do_not_change_the_length_of_the_run(recipe, discs, tmp_path)
     assert more.step == 2
 
 
-@pytest.mark.parametrize(("precision", "expected"), [("float32", torch.float32), ("bf16", torch.float32), ("bf16-everywhere", torch.bfloat16)])
+@pytest.mark.parametrize(
+    ("precision", "expected"), [("float32", torch.float32), ("bf16", torch.float32), ("bf16-everywhere", torch.bfloat16)]
+)
 def test_a_cpu_works_in_bf16_only_where_the_recipe_says_everywhere(recipe, discs, tmp_path, precision, expected):
     run = start(recipe(precision=precision), discs, tmp_path)
     seen = {}
