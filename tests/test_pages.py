@@ -87,11 +87,52 @@ def test_tables_on_the_page_of_rules_are_those_of_the_results() -> None:
         ], row
 
 
+def released(protocol: str, name: str, digits: int = 1) -> str:
+    """A figure of the release's held-out counterpart as the pages write it: value and interval."""
+    results = json.loads((ROOT / "results" / "release-cpu-validation.json").read_text(encoding="utf-8"))["results"]
+    figure = results[protocol]["overall"][name]
+    return f"{figure['value']:.{digits}f} [{figure['low']:.{digits}f}, {figure['high']:.{digits}f}]"
+
+
 @pytest.mark.skipif(not (ROOT / "results").is_dir(), reason="the results are not part of a source distribution")
 @pytest.mark.parametrize("page", ["README.md", "docs/model-card.md"])
 def test_scores_of_the_release_are_those_of_its_evaluation(page: str) -> None:
-    text, found = (ROOT / page).read_text(encoding="utf-8"), overall("release-cpu-validation.json")
+    text = (ROOT / page).read_text(encoding="utf-8")
     for protocol in ("reference", "paper", "clinical"):
         [row] = re.findall(rf"^\| `{protocol}` \| (\d.*) \|$", text, re.MULTILINE)
-        shown = [cell.split()[0] for cell in row.split("|")]
-        assert shown == [f"{found[protocol][name]:.1f}" for name in ("dsc_average", "dsc_rv", "dsc_myo", "dsc_lv", "ec")]
+        assert row.split(" | ") == [released(protocol, name) for name in ("dsc_average", "dsc_rv", "dsc_myo", "dsc_lv", "ec")]
+
+
+@pytest.mark.skipif(not (ROOT / "results").is_dir(), reason="the results are not part of a source distribution")
+def test_distances_and_indices_on_the_model_card_are_those_of_the_evaluation() -> None:
+    text, found = (ROOT / "docs" / "model-card.md").read_text(encoding="utf-8"), overall("release-cpu-validation.json")["clinical"]
+    shown = ", ".join(f"{name.upper()} {released('clinical', f'hd95_{name}')}" for name in ("rv", "myo", "lv"))
+    assert f"HD95 in mm: {shown}." in text
+    indices = ("lv_edv", "lv_esv", "lv_ef", "lv_mass", "rv_edv", "rv_esv", "rv_ef")
+    units = {"lv_mass": "g"} | dict.fromkeys(("lv_ef", "rv_ef"), "points")
+    bias = [f"{found[f'{index}_bias']:+.1f} ± {found[f'{index}_sd']:.1f} {units.get(index, 'ml')}" for index in indices]
+    assert f"| bias ± SD | {' | '.join(bias)} |" in text
+    assert f"| correlation | {' | '.join(f'{value:.3f}' for value in (found[index + '_r'] for index in indices))} |" in text
+
+
+def test_figures_on_the_page_of_trust_are_those_of_the_calibration() -> None:
+    page = (ROOT / "docs" / "trust.md").read_text(encoding="utf-8")
+    kept = json.loads((ROOT / "src/shortaxis/weights/release.calibration.json").read_text(encoding="utf-8"))
+    found, widths = kept["trust"]["provenance"], kept["half_widths"]
+    for row in (
+        f"| end slices, of them poor (DSC < 0.8) | {found['end_slices']}, {found['poor_end_slices']} |",
+        f"| end slices with DSC < 0.7 | {found['very_poor_end_slices']} |",
+        f"| AUROC, end slices | {found['auroc_end_slices']:.2f} |",
+        f"| AUROC, all {found['slices']} slices | {found['auroc_all_slices']:.2f} |",
+        f"| end slices with DSC < 0.7 that are flagged | {found['caught_dsc_below_0.7']:.0%} |".replace("%", " %"),
+        f"| end slices with DSC < 0.8 that are flagged | {found['caught_dsc_below_0.8']:.0%} |".replace("%", " %"),
+        f"| good end slices that are flagged | {found['flagged_good']:.0%} |".replace("%", " %"),
+        f"| flagged end slices that are poor | {found['precision']:.0%} |".replace("%", " %"),
+        f"of poor ones | {found['brier_end_slices']:.3f}; {found['brier_of_the_share_alone']:.3f} |",
+    ):
+        assert row in page
+    units = {"lv_mass": "g"} | dict.fromkeys(("lv_ef", "rv_ef"), "points")
+    names = {index: f"{side.upper()} {what if what == 'mass' else what.upper()}" for index in widths for side, what in [index.split("_")]}
+    assert ", ".join(f"{names[index]} ± {width:.1f} {units.get(index, 'ml')}" for index, width in widths.items()) in page
+    inside = found["trained_patients_inside_interval"]
+    assert ", ".join(f"{share:.0%} ({names[index]})".replace("%", " %") for index, share in inside.items()) in page
