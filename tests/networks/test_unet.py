@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from shortaxis.errors import InputError
-from shortaxis.networks import UNet, network_cost
+from shortaxis.networks import UNet
 
 
 @pytest.mark.parametrize(
@@ -77,11 +77,10 @@ def scattered(network: nn.Module) -> nn.Module:
 class TestDecodingInParts:
     """Without gradients a CPU decodes a few slices at a time."""
 
-    @pytest.mark.parametrize("fine", [0, 3])
     @pytest.mark.parametrize("depth", [1, 2, 3, 7])
-    def test_says_the_same_as_all_slices_at_once(self, depth: int, fine: int) -> None:
+    def test_says_the_same_as_all_slices_at_once(self, depth: int) -> None:
         torch.manual_seed(0)
-        network = scattered(UNet((4, 8), patch=2, fine=fine)).eval()
+        network = scattered(UNet((4, 8), patch=2)).eval()
         slices = torch.randn(depth, 1, 16, 16)
         with torch.no_grad():
             in_parts = network(slices)
@@ -94,50 +93,3 @@ class TestDecodingInParts:
         with torch.no_grad():
             without = network(slices)
         torch.testing.assert_close(without, network(slices).detach())
-
-
-class TestFineLevel:
-    """A level on unfolded pixels, which corrects what the folded ones say."""
-
-    def test_untrained_it_changes_nothing_to_the_bit(self) -> None:
-        torch.manual_seed(0)
-        plain, fine = UNet((4, 8), patch=2).eval(), UNet((4, 8), patch=2, fine=3).eval()
-        missing, surplus = fine.load_state_dict(plain.state_dict(), strict=False)
-        assert missing
-        assert all(name.startswith("fine.") for name in missing)
-        assert not surplus
-        slices = torch.randn(3, 1, 16, 16)
-        assert torch.equal(fine(slices), plain(slices))
-
-    def test_last_layer_learns_first_and_then_what_lies_before_it(self) -> None:
-        torch.manual_seed(0)
-        network = UNet((4, 8), patch=2, fine=3, dropout=0.0).train()
-        optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
-        for opened in (False, True):
-            optimizer.zero_grad()
-            network(torch.randn(2, 1, 16, 16)).square().mean().backward()
-            assert network.fine.correct.weight.grad.abs().sum() > 0
-            for name in ("edges.0.weight", "unfold.weight", "join.0.weight"):
-                assert bool(network.fine.get_parameter(name).grad.abs().sum() > 0) is opened, name
-            optimizer.step()
-
-    def test_tells_pixels_of_one_patch_apart_that_the_folded_levels_do_not(self) -> None:
-        """With a folded head that is blind to where in a patch a pixel lies, only the fine level can draw a line one pixel wide."""
-        torch.manual_seed(0)
-        network = scattered(UNet((4, 8), patch=2, fine=3)).eval()
-        line = torch.zeros(1, 1, 16, 16)
-        line[..., 8] = 1.0
-        with torch.no_grad():
-            network.head.weight.zero_()
-            corrected = network(line)[0, 0, 4:12]
-        assert not torch.allclose(corrected[:, 8], corrected[:, 9], atol=1e-3)
-
-    def test_parameters_are_few(self) -> None:
-        added = network_cost(UNet((4, 8), patch=2, fine=3), 16).parameters - network_cost(UNet((4, 8), patch=2), 16).parameters
-        edges, unfold, join, correct = 9 * 3 + 6, 4 * 12 + 12, (9 * 6 * 3 + 6) + (9 * 3 * 3 + 6), 3 * 4 + 4
-        assert added == edges + unfold + join + correct
-
-    @pytest.mark.parametrize(("fine", "patch"), [(3, 1), (-1, 2)])
-    def test_needs_folded_pixels_and_a_number_of_channels(self, fine: int, patch: int) -> None:
-        with pytest.raises(InputError, match=rf"fine \({fine}\)"):
-            UNet((8,), patch=patch, fine=fine)
