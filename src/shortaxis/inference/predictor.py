@@ -16,6 +16,7 @@ from shortaxis.ensemble.model_file import ModelSpec, read_model
 from shortaxis.errors import InputError
 from shortaxis.inference.cleaning import keep_largest
 from shortaxis.inference.temporal import LEAST_PHASES, Steadier
+from shortaxis.inference.threads import cores_for
 from shortaxis.labels import ACDC, N_CLASSES, Structure
 from shortaxis.preprocessing import normalise
 from shortaxis.study import Segmentation
@@ -145,8 +146,9 @@ class Model:
             spacing: In-plane spacing in mm, (y, x).
             clean: As `segment`.
         """
-        output = self.run_networks(normalise(self.grid.sample(image, spacing)))
-        return self.bring_back(output, (image.shape[1], image.shape[2]), spacing, clean=clean)
+        with cores_for(self.device):
+            output = self.run_networks(normalise(self.grid.sample(image, spacing)))
+            return self.bring_back(output, (image.shape[1], image.shape[2]), spacing, clean=clean)
 
     def bring_back(
         self, output: EnsembleOutput, shape: tuple[int, int], spacing: tuple[float, float], *, clean: bool = True
