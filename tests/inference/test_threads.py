@@ -40,6 +40,17 @@ def test_threads_come_back_after_an_error():
 
 
 @pytest.mark.usefixtures("two_threads")
+def test_of_blocks_that_overlap_the_last_one_brings_them_back():
+    first, second = cores_for(torch.device("cpu")), cores_for(torch.device("cpu"))
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert threads() == {1}
+    second.__exit__(None, None, None)
+    assert threads() == {2}
+
+
+@pytest.mark.usefixtures("two_threads")
 def test_a_model_runs_its_networks_so():
     spec = ModelSpec(
         "tiny", [{"network": "unet", "options": {"widths": [4]}}], {"rule": "fixed"}, {"kind": "physical", "spacing_mm": 2.0, "size": 16}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from threadpoolctl import ThreadpoolController
@@ -17,14 +18,35 @@ if TYPE_CHECKING:
 def cores_for(device: torch.device) -> AbstractContextManager[object]:
     """Leave the cores to torch for the length of the block, where networks run on the CPU.
 
-    OpenBLAS, which multiplies NumPy's matrices, keeps its threads spinning for some 20 ms after each product, in case another follows.
+    OpenBLAS, which multiplies NumPy's matrices, keeps its threads spinning for a while after each product, in case another follows.
     Between resampling and networks they take the cores from torch, which costs a fifth of a frame's time on two cores. So it gets one
-    thread in the block, and afterwards as many as it had. With networks on a GPU it keeps them all.
+    thread while any such block is open, and as many as it had when the last one closes. With networks on a GPU it keeps them all.
     """
-    return _openblas().limit(limits=1) if device.type == "cpu" else nullcontext()
+    return _one_thread() if device.type == "cpu" else nullcontext()
+
+
+class _OneThread:
+    """OpenBLAS with one thread while any block is open: the setting is the process's, and blocks of several threads may overlap."""
+
+    def __init__(self) -> None:
+        self._openblas = ThreadpoolController().select(internal_api="openblas")
+        self._lock = Lock()
+        self._open = 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._open:
+                self._limit = self._openblas.limit(limits=1)
+            self._open += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._open -= 1
+            if not self._open:
+                self._limit.restore_original_limits()
 
 
 @cache
-def _openblas() -> ThreadpoolController:
-    """Every OpenBLAS of this process; asked for once, since looking for them takes longer than setting them."""
-    return ThreadpoolController().select(internal_api="openblas")
+def _one_thread() -> _OneThread:
+    """The one of this process; looking for its libraries takes longer than setting them."""
+    return _OneThread()
