@@ -292,6 +292,22 @@ class TestCost:
         assert "0.2 M parameters" in text
         assert "0.5 M parameters" in text
 
+    def test_the_legend_of_all_families_fits_into_the_figure(self, make_result):
+        kinds = [
+            {"members": 1},
+            {"members": 2, "recipe": {"pooling": {"rule": "fixed"}}},
+            {"members": 2, "recipe": {"pooling": {"rule": "uncertainty"}}},
+            {"members": 2, "policy": "bagging"},
+            {"members": 2, "recipe": {"augmenting": {"order": "views-first"}}},
+            {"members": 2, "recipe": {"pooling": {"rule": "entropy"}}},
+        ]
+        results = [make_result(f"rows/{place}", held_out={"a": 1}, **kind) for place, kind in enumerate(kinds)]
+        figure = draw_cost(build_table(results, ["paper"], resampling=Resampling(rounds=0)), results)
+        figure.canvas.draw()
+        [legend] = figure.legends
+        assert len(legend.get_texts()) == len(kinds)
+        assert legend.get_window_extent().width < 0.9 * figure.bbox.width  # letters are wider in other formats and resolutions
+
     def test_a_table_without_a_dsc_is_refused(self, make_result):
         results = [make_result(held_out={"a": 0})]
         table = build_table(results, ["paper"], resampling=Resampling(rounds=0))

@@ -79,7 +79,7 @@ def draw_cost(table: BenchmarkTable, results: Sequence[Result]) -> Figure:
             ylabel=f"Average DSC [%], {part.patients}\n(protocol {part.protocol})",
         )
         _label(axes, table, lines, least)
-        figure.legend(handles=_families(families, lines), loc="outside lower center", ncols=6, columnspacing=1.2)
+        figure.legend(handles=_families(families, lines), loc="outside lower center", ncols=3, columnspacing=1.2)
         axes.legend(handles=_sizes(most), loc="best", labelspacing=1.4, borderpad=0.8, frameon=True, edgecolor=GRID)
     return figure
 
