@@ -201,8 +201,8 @@ class Recipe(_Table, frozen=True):
         policy: `kind` and its options: how the members come by their training; see `shortaxis.training.policies`.
         augmenting: `transforms` and `order` of the views that the trained model is asked for; see `shortaxis.ensemble.augmenting`.
         search: Choose the weights of Fixed pooling after the training; None keeps those of `pooling`.
-        precision: Arithmetic of the networks: `float32`; `bf16`, which is float32 on a CPU; or `bf16-everywhere`, which pays on a CPU that
-            multiplies bf16 itself (AVX512-BF16 or AMX) and slows any other. Weights, pooling and loss are float32 in all.
+        precision: Arithmetic of the networks: `float32`; `bf16`, which is float32 on a CPU; or `bf16-everywhere`, for a CPU that multiplies
+            bf16 itself (AVX512-BF16 or AMX); elsewhere it is emulated. Weights, pooling and loss are float32 in all.
         compile: Compile the step with `torch.compile` on a GPU.
         seed: Of everything that is drawn.
     """
