@@ -53,10 +53,16 @@ def printed(folder: str, protocol: str, baseline: str) -> list[str]:
     return FORMATS["markdown"](build_table(read_results(ROOT / "results" / folder), [protocol], baseline=baseline)).splitlines()
 
 
-def overall(file: str) -> dict[str, dict[str, float]]:
-    """What an evaluation among the results says of all cases, by protocol and name."""
+@cache
+def estimates(file: str) -> dict[str, dict[str, dict[str, float]]]:
+    """What an evaluation among the results says of all cases, by protocol and name: value, and interval where it has one."""
     results = json.loads((ROOT / "results" / file).read_text(encoding="utf-8"))["results"]
-    return {protocol: {name: score["value"] for name, score in found["overall"].items()} for protocol, found in results.items()}
+    return {protocol: found["overall"] for protocol, found in results.items()}
+
+
+def overall(file: str) -> dict[str, dict[str, float]]:
+    """The values alone."""
+    return {protocol: {name: score["value"] for name, score in found.items()} for protocol, found in estimates(file).items()}
 
 
 @pytest.mark.skipif(not (ROOT / "results").is_dir(), reason="the results are not part of a source distribution")
@@ -87,11 +93,18 @@ def test_tables_on_the_page_of_rules_are_those_of_the_results() -> None:
         ], row
 
 
-def released(protocol: str, name: str, digits: int = 1) -> str:
+RELEASED = "release-cpu-validation.json"
+UNITS = dict.fromkeys(("lv_edv", "lv_esv", "rv_edv", "rv_esv"), "ml") | {"lv_ef": "points", "rv_ef": "points", "lv_mass": "g"}
+
+
+def released(protocol: str, name: str) -> str:
     """A figure of the release's held-out counterpart as the pages write it: value and interval."""
-    results = json.loads((ROOT / "results" / "release-cpu-validation.json").read_text(encoding="utf-8"))["results"]
-    figure = results[protocol]["overall"][name]
-    return f"{figure['value']:.{digits}f} [{figure['low']:.{digits}f}, {figure['high']:.{digits}f}]"
+    figure = estimates(RELEASED)[protocol][name]
+    return f"{figure['value']:.1f} [{figure['low']:.1f}, {figure['high']:.1f}]"
+
+
+def percent(share: float) -> str:
+    return f"{share:.0%}".replace("%", " %")
 
 
 @pytest.mark.skipif(not (ROOT / "results").is_dir(), reason="the results are not part of a source distribution")
@@ -105,12 +118,11 @@ def test_scores_of_the_release_are_those_of_its_evaluation(page: str) -> None:
 
 @pytest.mark.skipif(not (ROOT / "results").is_dir(), reason="the results are not part of a source distribution")
 def test_distances_and_indices_on_the_model_card_are_those_of_the_evaluation() -> None:
-    text, found = (ROOT / "docs" / "model-card.md").read_text(encoding="utf-8"), overall("release-cpu-validation.json")["clinical"]
+    text, found = (ROOT / "docs" / "model-card.md").read_text(encoding="utf-8"), overall(RELEASED)["clinical"]
     shown = ", ".join(f"{name.upper()} {released('clinical', f'hd95_{name}')}" for name in ("rv", "myo", "lv"))
     assert f"HD95 in mm: {shown}." in text
     indices = ("lv_edv", "lv_esv", "lv_ef", "lv_mass", "rv_edv", "rv_esv", "rv_ef")
-    units = {"lv_mass": "g"} | dict.fromkeys(("lv_ef", "rv_ef"), "points")
-    bias = [f"{found[f'{index}_bias']:+.1f} ± {found[f'{index}_sd']:.1f} {units.get(index, 'ml')}" for index in indices]
+    bias = [f"{found[f'{index}_bias']:+.1f} ± {found[f'{index}_sd']:.1f} {UNITS[index]}" for index in indices]
     assert f"| bias ± SD | {' | '.join(bias)} |" in text
     assert f"| correlation | {' | '.join(f'{value:.3f}' for value in (found[index + '_r'] for index in indices))} |" in text
 
@@ -124,15 +136,14 @@ def test_figures_on_the_page_of_trust_are_those_of_the_calibration() -> None:
         f"| end slices with DSC < 0.7 | {found['very_poor_end_slices']} |",
         f"| AUROC, end slices | {found['auroc_end_slices']:.2f} |",
         f"| AUROC, all {found['slices']} slices | {found['auroc_all_slices']:.2f} |",
-        f"| end slices with DSC < 0.7 that are flagged | {found['caught_dsc_below_0.7']:.0%} |".replace("%", " %"),
-        f"| end slices with DSC < 0.8 that are flagged | {found['caught_dsc_below_0.8']:.0%} |".replace("%", " %"),
-        f"| good end slices that are flagged | {found['flagged_good']:.0%} |".replace("%", " %"),
-        f"| flagged end slices that are poor | {found['precision']:.0%} |".replace("%", " %"),
+        f"| end slices with DSC < 0.7 that are flagged | {percent(found['caught_dsc_below_0.7'])} |",
+        f"| end slices with DSC < 0.8 that are flagged | {percent(found['caught_dsc_below_0.8'])} |",
+        f"| good end slices that are flagged | {percent(found['flagged_good'])} |",
+        f"| flagged end slices that are poor | {percent(found['precision'])} |",
         f"of poor ones | {found['brier_end_slices']:.3f}; {found['brier_of_the_share_alone']:.3f} |",
     ):
         assert row in page
-    units = {"lv_mass": "g"} | dict.fromkeys(("lv_ef", "rv_ef"), "points")
     names = {index: f"{side.upper()} {what if what == 'mass' else what.upper()}" for index in widths for side, what in [index.split("_")]}
-    assert ", ".join(f"{names[index]} ± {width:.1f} {units.get(index, 'ml')}" for index, width in widths.items()) in page
+    assert ", ".join(f"{names[index]} ± {width:.1f} {UNITS[index]}" for index, width in widths.items()) in page
     inside = found["trained_patients_inside_interval"]
-    assert ", ".join(f"{share:.0%} ({names[index]})".replace("%", " %") for index, share in inside.items()) in page
+    assert ", ".join(f"{percent(share)} ({names[index]})" for index, share in inside.items()) in page

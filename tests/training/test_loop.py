@@ -27,9 +27,10 @@ def weights(run: Run) -> dict[str, torch.Tensor]:
     return run.ensemble.state_dict() | {f"average/{name}": value for name, value in run.average.module.state_dict().items()}
 
 
+@pytest.mark.parametrize("precision", ["float32", "bf16-everywhere"])
 @pytest.mark.parametrize("optimizer", [{"name": "adamw"}, {"name": "rmsprop", "momentum": 0.9, "learning_rate": 1e-3}])
-def test_a_resumed_run_ends_bit_for_bit_as_an_uninterrupted_one(recipe, discs, tmp_path, optimizer):
-    tiny = recipe(optimizer={"learning_rate": 0.01} | optimizer)
+def test_a_resumed_run_ends_bit_for_bit_as_an_uninterrupted_one(recipe, discs, tmp_path, optimizer, precision):
+    tiny = recipe(optimizer={"learning_rate": 0.01} | optimizer, precision=precision)
     whole = start(tiny, discs, tmp_path / "a")
     assert whole.train()
     first = start(tiny, discs, tmp_path / "b")
@@ -272,13 +273,3 @@ def test_a_cpu_works_in_bf16_only_where_the_recipe_says_everywhere(recipe, discs
     run.train(steps=2)
     assert seen == {"logits": expected, "pooled": torch.float32}
     assert {value.dtype for value in run.ensemble.parameters()} == {torch.float32}
-
-
-def test_bf16_on_a_cpu_resumes_to_the_bit(recipe, discs, tmp_path):
-    tiny = recipe(precision="bf16-everywhere")
-    whole, first, second = (start(tiny, discs, tmp_path / name) for name in ("a", "b", "b"))
-    assert whole.train()
-    assert not first.train(steps=5)
-    second.resume()
-    assert second.train()
-    assert all(torch.equal(value, weights(second)[name]) for name, value in weights(whole).items())
