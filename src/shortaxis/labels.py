@@ -28,6 +28,8 @@ class Structure(IntEnum):
 
 FOREGROUND: Final = (Structure.RV, Structure.MYO, Structure.LV)
 N_CLASSES: Final = len(Structure)
+UNKNOWN: Final = 255
+"""Label of a pixel of an annotation of which nothing is known; never in a segmentation."""
 
 _ENTRY: Final = re.compile(r"\s*(rv|myo|lv)\s*=\s*(\d{1,5})\s*", re.IGNORECASE)
 _LARGEST: Final = 65535
