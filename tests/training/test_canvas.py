@@ -40,7 +40,7 @@ def _shown(data, options=NOTHING, seed=0):
         data.pixel_mm[frames],
         options,
         torch.Generator().manual_seed(seed),
-        data.canvas[frames],
+        data.canvas.of(frames),
     )
 
 

@@ -60,7 +60,7 @@ class HeartFinder:
         edge = self.grid.spacing_mm
         if mean[:, heart].sum() * edge**2 * spacing[0] / 1000 < SMALLEST_HEART_ML:
             return None
-        pose, *ways = (pose_of_masses(*(each * heart), (edge, edge), mirrored=mirrored) for each in (mean, *masses))
+        pose, *ways = (pose_of_masses(each[0] * heart, each[1] * heart, (edge, edge), mirrored=mirrored) for each in (mean, *masses))
         if pose is None:
             return None
         directions = np.exp(1j * np.deg2rad([way.direction_deg for way in ways if way is not None]))

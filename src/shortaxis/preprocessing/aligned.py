@@ -81,8 +81,8 @@ class PosedGrid:
 
     def covers(self, shape: tuple[int, int], spacing: tuple[float, float]) -> NDArray[np.bool_]:
         """Which pixels of an image lie on the grid, bool (H, W)."""
-        covered: NDArray[np.bool_] = (np.abs(_offsets_on_grid(self, shape, spacing)) <= self.size * self.spacing_mm / 2).all(axis=0)
-        return covered
+        reach = self.size * self.spacing_mm / 2
+        return np.asarray((np.abs(_offsets_on_grid(self, shape, spacing)) <= reach).all(axis=0))
 
 
 def _applied(matrix: sparse.csr_array, values: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.float32]:

@@ -16,6 +16,7 @@ APEX_RAS: Final = np.array([-0.65, 0.60, -0.45]) / np.linalg.norm([0.65, 0.60, 0
 """Where the apex of most hearts points to: left, front, feet."""
 _FARTHEST_DEG: Final = 75.0
 _ALONG_THE_WORLD: Final = 0.9999
+_NO_LENGTH: Final = 1e-12
 STANDARD_DEG: Final = 195.0
 """Direction from LV to RV on an aligned grid: the mean of ACDC, left and a little down."""
 
@@ -85,8 +86,11 @@ def shows_mirrored(affine: NDArray[np.float64]) -> bool:
         False also where the affine does not say: where its axes are those of the world, which no short-axis stack has, or where the normal
         of the slices lies more than 75 degrees off the usual heart axis.
     """
-    down, right = (affine[:3, axis] / max(np.linalg.norm(affine[:3, axis]), 1e-12) for axis in (1, 2))
-    if max(np.abs(down).max(), np.abs(right).max()) > _ALONG_THE_WORLD and min(np.abs(down).max(), np.abs(right).max()) > _ALONG_THE_WORLD:
+    down, right = (_unit(affine[:3, axis]) for axis in (1, 2))
+    if min(np.abs(down).max(), np.abs(right).max()) > _ALONG_THE_WORLD:
         return False
-    towards_apex = float(np.cross(right, down) @ APEX_RAS) / max(float(np.linalg.norm(np.cross(right, down))), 1e-12)
-    return towards_apex > np.cos(np.deg2rad(_FARTHEST_DEG))
+    return bool(_unit(np.cross(right, down)) @ APEX_RAS > np.cos(np.deg2rad(_FARTHEST_DEG)))
+
+
+def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(vector / max(float(np.linalg.norm(vector)), _NO_LENGTH))

@@ -38,8 +38,8 @@ class Canvas(NamedTuple):
     upright: Tensor
     size: int
 
-    def __getitem__(self, frames: Tensor) -> Canvas:  # type: ignore[override]
-        """Choose frames by their indices."""
+    def of(self, frames: Tensor) -> Canvas:
+        """Choose frames by their indices, int64."""
         return Canvas(self.aligned[frames], self.upright[frames], self.size)
 
 

@@ -223,7 +223,7 @@ class Run:
             self.data.pixel_mm[frames],
             self.recipe.augmentation,
             generator,
-            None if self.data.canvas is None else self.data.canvas[frames],
+            None if self.data.canvas is None else self.data.canvas.of(frames),
         )
         annotated = self._annotated(frames)
         for group in self.optimizer.param_groups:

@@ -53,7 +53,7 @@ class ResidentSet:
         chosen = torch.tensor(list(frames), device=self.images.device)
         depths = tuple(self.depths[frame] for frame in frames)
         annotated = None if self.annotated is None else self.annotated[chosen]
-        canvas = None if self.canvas is None else self.canvas[chosen]
+        canvas = None if self.canvas is None else self.canvas.of(chosen)
         return ResidentSet(self.images[slices], self.labels[slices], depths, self.centres[chosen], self.pixel_mm[chosen], annotated, canvas)
 
 
