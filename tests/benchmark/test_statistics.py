@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from shortaxis.benchmark.statistics import Difference, _range_of, compare_rows, corrected, replicates, summarise_row
+from shortaxis.benchmark.statistics import Difference, _p_value, _range_of, compare_rows, corrected, replicates, summarise_row
 from shortaxis.errors import InputError
 from shortaxis.metrics.bootstrap import Resampling
 from shortaxis.metrics.case import CaseScore
@@ -87,6 +87,18 @@ def test_the_p_value_is_near_that_of_a_permutation_test():
     )
     assert found.value == pytest.approx(oracle.statistic)
     assert found.p == pytest.approx(oracle.pvalue, abs=0.03)
+
+
+def test_no_number_of_draws_gives_a_p_value_of_zero():
+    """All 199 draws lie on one side: one draw is added to each side, 2 · (0 + 1) / (199 + 1)."""
+    theirs = np.arange(30, 90, 3)
+    found = compare_rows(("a", [patients(theirs + 1)]), ("b", [patients(theirs)]), "paper", ["dsc_rv"], Resampling(rounds=199))["dsc_rv"]
+    assert found.p == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize(("drawn", "p"), [([1, 2, 3], 2 / 4), ([-1, 1, 2, 3], 4 / 5), ([0, 0, 0], 1.0), ([-1, -2, -3, np.nan, 0], 4 / 5)])
+def test_a_p_value_is_twice_the_smaller_share_of_draws_with_one_more_on_each_side(drawn, p):
+    assert _p_value(np.array(drawn, float)) == pytest.approx(p)
 
 
 def test_pairing_makes_a_small_difference_certain_that_patients_would_drown():

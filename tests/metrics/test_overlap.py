@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from shortaxis.labels import Structure
-from shortaxis.metrics.overlap import dsc, dsc_of_confusion, exchanged, slice_confusion
+from shortaxis.metrics.overlap import dsc, dsc_of_confusion, dsc_of_counts, exchanged, slice_confusion
 
 labels_3d = hnp.arrays(np.uint8, (3, 5, 4), elements=st.integers(0, 3))
 
@@ -19,6 +19,12 @@ def test_dsc_of_hand_worked_masks():
     truth = np.array([[1, 1, 1, 0], [0, 0, 0, 0]])
     prediction = np.array([[0, 1, 1, 1], [1, 1, 0, 0]])
     assert dsc(truth, prediction) == pytest.approx(2 * 2 / (3 + 5))
+
+
+def test_equation_5_of_hand_worked_counts():
+    np.testing.assert_allclose(dsc_of_counts([2, 0, 5], [8, 3, 10]), [0.5, 0.0, 1.0])
+    np.testing.assert_array_equal(dsc_of_counts([[2.0], [0.0]], [8, 0]), [[0.5, np.nan], [0.0, np.nan]])
+    assert dsc_of_counts(0, 0, absent=1.0) == 1.0
 
 
 def test_absent_on_one_side_scores_zero():

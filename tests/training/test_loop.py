@@ -112,6 +112,18 @@ def test_other_data_cannot_resume(recipe, discs, tmp_path):
         other.resume()
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "rmsprop"])
+def test_the_gradient_of_all_members_together_is_clipped_to_the_norm_of_the_recipe(recipe, discs, tmp_path, optimizer):
+    def norm_after_a_step(clip):
+        run = start(recipe(optimizer={"name": optimizer, "learning_rate": 1e-3, "clip": clip}), discs, tmp_path / str(clip))
+        run.train(steps=1)
+        return float(torch.stack([parameter.grad.norm() for parameter in run.ensemble.parameters()]).norm())
+
+    free = norm_after_a_step(None)
+    assert norm_after_a_step(free / 4) == pytest.approx(free / 4, rel=1e-3)
+    assert norm_after_a_step(4 * free) == pytest.approx(free, rel=1e-5)
+
+
 def test_a_loss_that_is_not_finite_ends_the_run_with_advice(recipe, discs, tmp_path):
     run = start(recipe(optimizer={"name": "adamw", "learning_rate": math.inf, "clip": None}), discs, tmp_path)
     with pytest.raises(InputError, match=r"no longer finite at step .*learning_rate"):

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from shortaxis.datasets.packed import write_packed
@@ -17,6 +18,7 @@ from shortaxis.ensemble.model_file import read_model
 from shortaxis.errors import InputError
 from shortaxis.networks import NETWORKS
 from shortaxis.training import load_recipe, spec_of, train
+from shortaxis.training import run as run_module
 from shortaxis.training.loop import Progress
 from shortaxis.training.recipe import recipe_from_dict, recipe_to_dict
 from shortaxis.training.run_log import RunLog
@@ -40,6 +42,19 @@ def test_a_run_leaves_model_log_facts_and_scores(recipe, discs, tmp_path):
     assert len(ensemble.members) == 2
     assert spec.card["steps"] == 36
     assert spec.card["recipe"]["name"] == "tiny"
+
+
+def test_the_averaged_weights_are_what_is_scored_and_released(recipe, discs, tmp_path, monkeypatch):
+    scored = []
+    monkeypatch.setattr(run_module, "scores_of", lambda ensemble, *_, **__: scored.append(ensemble.state_dict()) or {})
+    result = train(recipe(), discs, tmp_path, split=SPLIT, device="cpu")
+    checkpoint = load_file(tmp_path / "checkpoint.safetensors")
+    released, differing = read_model(result.model)[0].state_dict(), 0
+    for name, value in released.items():
+        assert torch.equal(value, checkpoint[f"average/{name}"]), name
+        assert torch.equal(value, scored[0][name]), name
+        differing += not torch.equal(value, checkpoint[f"module/{name}"])
+    assert differing
 
 
 def test_the_split_of_a_run_lies_in_its_folder_and_a_run_without_one_leaves_none(recipe, discs, tmp_path):

@@ -105,6 +105,26 @@ def test_a_stack_that_begins_below_the_base(healthy, with_labels):
     assert flag.limit == 70 < flag.value <= 100
 
 
+def with_basal_sections(healthy, with_labels, es, lv, rv):
+    """A stack whose most basal slice is the middle one at end-systole, with so much of the largest section of each cavity, in %."""
+    labels = healthy.labels.copy()
+    middle = int((labels[es] == Structure.LV).sum(axis=(1, 2)).argmax())
+    labels = labels[:, [middle, *range(middle, labels.shape[1])]]
+    for structure, share in ((Structure.LV, lv), (Structure.RV, rv)):
+        sections = (labels[es] == structure).sum(axis=(1, 2))
+        rows, columns = np.nonzero(labels[es, 0] == structure)
+        # An outer strip of the cavity becomes wall, so that the ring stays closed.
+        gone = np.argsort(rows)[: max(0, len(rows) - round(share / 100 * sections.max()))]
+        labels[es, 0, rows[gone], columns[gone]] = Structure.MYO if structure is Structure.LV else Structure.BACKGROUND
+    return with_labels(healthy, labels)
+
+
+@pytest.mark.parametrize(("lv", "rv", "flagged"), [(75, 80, True), (65, 80, False), (75, 55, True), (75, 45, False), (55, 55, False)])
+def test_the_base_is_judged_by_a_limit_of_its_own_for_each_ventricle(healthy, with_labels, names, es, lv, rv, flagged):
+    """70 % of the largest LV section and 50 % of the largest RV section."""
+    assert ("base_not_covered" in names(with_basal_sections(healthy, with_labels, es, lv, rv))) == flagged
+
+
 def test_the_base_may_be_the_last_slice(healthy, with_labels):
     turned = healthy.study.affine @ np.diag([-1.0, 1.0, 1.0, 1.0])
     labels = healthy.labels[:, shown(healthy.labels)[0] + 3 :][:, ::-1]

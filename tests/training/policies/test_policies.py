@@ -6,6 +6,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from shortaxis.datasets.splits import Split
 from shortaxis.ensemble.model_file import read_model
@@ -49,9 +50,12 @@ def test_the_members_of_the_model_are_those_that_were_trained(trained, apart, di
     out, result = trained(policy, apart(policy), discs)
     model = read_model(result.model)[0]
     for index, member in enumerate(model.members):
-        alone = read_model(out / f"member-{index + 1}" / "model.safetensors")[0].members[0]
+        folder = out / f"member-{index + 1}"
+        alone = read_model(folder / "model.safetensors")[0].members[0]
+        averaged = load_file(folder / "checkpoint.safetensors")
         for name, value in member.state_dict().items():
             assert torch.equal(value, alone.state_dict()[name])
+            assert torch.equal(value, averaged[f"average/members.0.{name}"])
     first, second = (member.state_dict() for member in model.members)
     assert any(not torch.equal(first[name], second[name]) for name in first)
 
