@@ -180,7 +180,7 @@ def test_patient_rows_hold_both_sides_in_order_of_the_patients():
 
 def test_two_frames_of_one_phase_of_a_patient_are_refused():
     ed = patient("a", 100, 50, 90, 45)[0]
-    with pytest.raises(InputError, match="a_ED: patient a has another ED frame already"):
+    with pytest.raises(InputError, match=r"a_ED: .*another ED frame"):
         summarise("clinical", [ed, ed])
 
 
@@ -226,7 +226,7 @@ def test_protocols_are_found_by_name_each_once():
 
 @pytest.mark.parametrize("names", ["challenge", ["paper", "challenge"]])
 def test_an_unknown_protocol_is_refused_with_the_known_ones(names):
-    with pytest.raises(InputError, match="'challenge'; known are reference, paper, clinical and all"):
+    with pytest.raises(InputError, match=r"'challenge'; known are .*paper.* all"):
         protocols_named(names)
 
 

@@ -179,7 +179,7 @@ def test_a_run_that_ran_out_of_budget_goes_on_and_its_log_repeats_nothing(recipe
 def test_a_refused_resume_changes_nothing(recipe, discs, tmp_path):
     train(recipe(), discs, tmp_path, device="cpu", steps=1)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    with pytest.raises(InputError, match=r"started with another recipe or other data \(seed: 3 there, 9 here\)"):
+    with pytest.raises(InputError, match=r"other data \(seed: 3 there, 9 here\)"):
         train(recipe(seed=9), discs, tmp_path, split=SPLIT, device="cpu", resume=True)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
@@ -198,7 +198,7 @@ def test_a_run_goes_on_with_what_its_record_names_alone(recipe, discs, tmp_path,
     kept = json.loads(record.read_text())
     change(kept)
     record.write_text(json.dumps(kept))
-    with pytest.raises(InputError, match=re.escape(f"run.json: this run was started with another recipe or other data ({told})")):
+    with pytest.raises(InputError, match=rf"run\.json: .*other data \({re.escape(told)}\)"):
         train(recipe(), discs, tmp_path, device="cpu", resume=True)
     record.write_text("{")
     assert train(recipe(), discs, tmp_path, device="cpu", steps=1, resume=True).step == 2

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from shortaxis.errors import InputError
+from shortaxis.errors import DataWarning, InputError
 from shortaxis.labels import Structure
 from shortaxis.preprocessing import Grid, normalise
 
@@ -53,19 +54,29 @@ def load_resident(dataset: Dataset, grid: Grid, device: torch.device) -> Residen
     """Read a data set, bring it to the grid, normalise it, and put it on the device.
 
     Raises:
-        InputError: The data set has no frame.
+        InputError: The data set has no frame, the image of one has a single grey value, or none has an annotated structure.
+
+    Warns:
+        DataWarning: Some frames have no annotated structure.
     """
     if not len(dataset):
         msg = f"the data set '{dataset.name}' holds no annotated frame to train on"
         raise InputError(msg)
     images, labels, depths, centres, pixels = [], [], [], [], []
+    empty: list[str] = []
     for frame in dataset:
         image, label = frame_on_grid(frame, grid)
+        if not image.any():
+            msg = f"{frame.name}: its image has a single grey value, which teaches nothing; replace the image or remove the frame"
+            raise InputError(msg)
+        if not label.any():
+            empty.append(frame.name)
         images.append(image.astype(np.float16))
         labels.append(label)
         depths.append(len(image))
         centres.append(_heart_centre(label))
         pixels.append(_pixel_mm(frame, grid))
+    _name_empty(dataset.name, empty, len(depths))
     return ResidentSet(
         torch.from_numpy(np.concatenate(images)).to(device),
         torch.from_numpy(np.concatenate(labels)).to(device),
@@ -73,6 +84,19 @@ def load_resident(dataset: Dataset, grid: Grid, device: torch.device) -> Residen
         torch.tensor(np.stack(centres), dtype=torch.float32, device=device),
         torch.tensor(pixels, dtype=torch.float32, device=device),
     )
+
+
+def _name_empty(dataset: str, empty: Sequence[str], of: int) -> None:
+    """Name the frames without an annotated structure; each teaches the networks that there is no heart in it."""
+    if not empty:
+        return
+    msg = (
+        f"{len(empty)} of {of} training frames of '{dataset}' have no annotated structure, such as {', '.join(empty[:3])}; annotate or "
+        "remove them"
+    )
+    if len(empty) == of:
+        raise InputError(msg)
+    warnings.warn(msg, DataWarning, stacklevel=3)
 
 
 def frame_on_grid(frame: Frame, grid: Grid) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:

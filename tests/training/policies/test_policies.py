@@ -105,9 +105,7 @@ def test_a_folder_with_the_run_of_a_member_is_not_begun_anew(apart, discs, tmp_p
 
 def test_a_finished_member_of_another_recipe_is_refused(apart, discs, tmp_path) -> None:
     train(apart("stacking"), discs, tmp_path, device="cpu", steps=5)
-    with pytest.raises(
-        InputError, match=r"member-1/model\.safetensors: this stage was trained by another recipe .*\(seed: \d+ there, \d+ here\)"
-    ):
+    with pytest.raises(InputError, match=r"member-1/model.*\(seed: \d+ there, \d+ here"):
         train(apart("stacking", seed=9), discs, tmp_path, device="cpu", resume=True)
 
 
