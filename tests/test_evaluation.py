@@ -20,6 +20,7 @@ from shortaxis.evaluation import evaluate_cases, evaluate_folders
 from shortaxis.labels import ACDC, MNMS, Structure, as_scheme
 from shortaxis.metrics.bootstrap import Resampling
 from shortaxis.metrics.case import Case
+from shortaxis.metrics.protocols import PROTOCOLS
 
 SPACING = (8.0, 1.5, 1.25)
 FAST = Resampling(rounds=50)
@@ -105,8 +106,10 @@ def test_table_names_the_protocol_above_its_own_figures(folders):
     console.print(evaluate_folders(*folders, resampling=FAST).table())
     text = console.export_text()
     parts = text.split("Protocol ")[1:]
-    assert [part.split()[0] for part in parts] == ["reference", "paper", "clinical"]
-    assert ["HD95" in part for part in parts] == ["LV EF" in part for part in parts] == [False, False, True]
+    assert [part.split()[0] for part in parts] == list(PROTOCOLS)
+    reference, paper, clinical = (parts[list(PROTOCOLS).index(name)] for name in ("reference", "paper", "clinical"))
+    assert ["HD95" in part for part in (reference, paper, clinical)] == [False, False, True]
+    assert ["LV EF" in part for part in (reference, paper, clinical)] == [False, False, True]
     assert "4 frames of 2 patients" in text
 
 
@@ -375,7 +378,7 @@ def test_nothing_to_evaluate_is_refused():
 
 def test_the_protocols_give_different_figures_for_the_same_files(folders):
     results = evaluate_folders(*folders, resampling=FAST).results
-    averages = {round(result.overall["dsc_average"].value, 6) for result in results.values()}
+    averages = {round(results[name].overall["dsc_average"].value, 6) for name in ("reference", "paper", "clinical")}
     assert len(averages) == 3
 
 

@@ -36,7 +36,7 @@ def test_a_run_leaves_model_log_facts_and_scores(recipe, discs, tmp_path):
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert log[-1]["step"] == 36
     scores = json.loads((tmp_path / "validation.json").read_text())
-    assert set(scores["protocols"]) == {"reference", "paper", "clinical"}
+    assert set(scores["protocols"]) >= {"reference", "paper", "clinical"}
     assert result.validation == scores
     ensemble, spec = read_model(result.model)
     assert len(ensemble.members) == 2
