@@ -136,6 +136,17 @@ def test_a_mark_needs_an_interval_without_zero(low, high, mark):
     assert Difference((low + high) / 2, low, high, 0.2, 0.2).mark == mark
 
 
+def test_two_stars_stand_for_a_difference_that_survives_the_correction():
+    assert [Difference(1.0, 0.5, 1.5, 0.01, p_holm).mark for p_holm in (0.04, 0.06)] == ["**", "*"]
+
+
+def test_the_luck_of_the_seed_is_shared_by_rows_of_the_same_trainings_and_by_no_others():
+    trained = [patients([80] * 5), patients([90] * 5)]
+    same, other = (compare_rows(("a", trained), (name, trained), "paper", ["dsc_rv"])["dsc_rv"] for name in ("a", "b"))
+    assert (same.low, same.high) == (0.0, 0.0)
+    assert other.low < -5 < 5 < other.high
+
+
 def test_folds_of_a_seed_are_one_replicate_and_seeds_are_several(make_result):
     results = [
         make_result(seed=seed, held_out=held_out, fold=fold, folds=2)
