@@ -271,7 +271,7 @@ def _read_cases(
     predictions = read_labels(prediction, pred_scheme, like=study)
     difference = grid_difference(prediction, study)
     if difference is not None:
-        elsewhere[str(prediction)] = f"{difference} from {pair.truth}" if difference.endswith("away") else difference
+        elsewhere[str(prediction)] = difference
     if pair.index is not None:
         if pair.index >= len(truths) or not truths[pair.index].any():
             msg = f"{pair.truth}: frame {pair.index} ({pair.phase}, counted from 0) has no labels; correct what the data set says of it"
