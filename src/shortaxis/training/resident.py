@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from shortaxis.errors import InputError
+from shortaxis.errors import DataWarning, InputError
 from shortaxis.labels import UNKNOWN, Structure
 from shortaxis.preprocessing import AlignedGrid, PhysicalGrid, StretchedGrid, normalise
-from shortaxis.training.canvas import Canvas, canvas_edge, lay_on_canvas, pose_for_training, stacked
+from shortaxis.training.canvas import Canvas, CanvasFrame, canvas_edge, lay_on_canvas, pose_for_training, stacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -73,40 +74,61 @@ def load_resident(
         find_pose: Says how the heart lies in a frame that is not wholly annotated; used for an aligned grid only.
 
     Raises:
-        InputError: The data set has no frame.
+        InputError: The data set has no frame, the image of one has a single grey value, or none has an annotated structure.
+
+    Warns:
+        DataWarning: Some frames have no annotated structure.
     """
     if not len(dataset):
         msg = f"the data set '{dataset.name}' holds no annotated frame to train on"
         raise InputError(msg)
     frames = list(dataset) if isinstance(grid, AlignedGrid) else dataset
-    depths, annotated, pixels = [], [], []
-    on_canvas, images, labels, centres = [], [], [], []
     edge = canvas_edge([frame.spacing[1:] for frame in frames], grid) if isinstance(grid, AlignedGrid) else 0
+    laid: list[CanvasFrame] = []
+    annotated, pixels, empty = [], [], []
     for frame in frames:
-        depths.append(len(frame.image))
-        annotated.append([structure in frame.annotated for structure in Structure])
-        pixels.append(_pixel_mm(frame, grid))
         if isinstance(grid, AlignedGrid):
             pose = pose_for_training(frame) if frame.is_whole else find_pose(frame)
-            on_canvas.append(lay_on_canvas(frame, pose, grid, edge))
-            continue
-        image, label = frame_on_grid(frame, grid)
-        images.append(image.astype(np.float16))
-        labels.append(label)
-        centres.append(_heart_centre(label))
-    known = None if np.all(annotated) else torch.tensor(annotated, device=device)
-    edges = torch.tensor(pixels, dtype=torch.float32, device=device)
-    if isinstance(grid, AlignedGrid):
-        stack, truth, middles, canvas = stacked(on_canvas, grid.size, device)
-        return ResidentSet(stack, truth, tuple(depths), middles, edges, known, canvas)
+            laid.append(lay_on_canvas(frame, pose, grid, edge))
+        else:
+            laid.append(_on_grid(frame, grid))
+        if not laid[-1].image.any():
+            msg = f"{frame.name}: its image has a single grey value, which teaches nothing; replace the image or remove the frame"
+            raise InputError(msg)
+        if not frame.labels.any():
+            empty.append(frame.name)
+        annotated.append([structure in frame.annotated for structure in Structure])
+        pixels.append(_pixel_mm(frame, grid))
+    _name_empty(dataset.name, empty, len(pixels))
+    images, labels, centres, canvas = stacked(laid, grid.size, device)
     return ResidentSet(
-        torch.from_numpy(np.concatenate(images)).to(device),
-        torch.from_numpy(np.concatenate(labels)).to(device),
-        tuple(depths),
-        torch.tensor(np.stack(centres), dtype=torch.float32, device=device),
-        edges,
-        known,
+        images,
+        labels,
+        tuple(len(frame.image) for frame in laid),
+        centres,
+        torch.tensor(pixels, dtype=torch.float32, device=device),
+        None if np.all(annotated) else torch.tensor(annotated, device=device),
+        canvas if isinstance(grid, AlignedGrid) else None,
     )
+
+
+def _on_grid(frame: Frame, grid: PhysicalGrid | StretchedGrid) -> CanvasFrame:
+    """A frame on the networks' own grid, as a canvas on which nothing is turned."""
+    image, labels = frame_on_grid(frame, grid)
+    return CanvasFrame(image.astype(np.float16), labels, _heart_centre(labels), np.eye(2), np.eye(2))
+
+
+def _name_empty(dataset: str, empty: Sequence[str], of: int) -> None:
+    """Name the frames without an annotated structure; each teaches the networks that there is no heart in it."""
+    if not empty:
+        return
+    msg = (
+        f"{len(empty)} of {of} training frames of '{dataset}' have no annotated structure, such as {', '.join(empty[:3])}; annotate or "
+        "remove them"
+    )
+    if len(empty) == of:
+        raise InputError(msg)
+    warnings.warn(msg, DataWarning, stacklevel=3)
 
 
 def frame_on_grid(frame: Frame, grid: PhysicalGrid | StretchedGrid) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
