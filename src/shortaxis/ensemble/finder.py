@@ -16,7 +16,7 @@ from scipy.ndimage import binary_dilation, label
 
 from shortaxis.errors import InputError
 from shortaxis.labels import Structure
-from shortaxis.preprocessing import HeartPose, PhysicalGrid, normalise, pose_of_masses
+from shortaxis.preprocessing import STANDARD_DEG, HeartPose, PhysicalGrid, normalise, pose_of_masses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-LEAST_CERTAINTY: Final = 0.6
-"""A pose that is less sure is not used."""
 SMALLEST_HEART_ML: Final = 20.0
+_NOWHERE: Final = HeartPose((0.0, 0.0), STANDARD_DEG, certainty=0.0)
 _NEAR: Final = np.array([[[0, 1, 0], [1, 1, 1], [0, 1, 0]]], bool)
 """Neighbours within a slice."""
 _WAYS: Final = [(turns, flip) for flip in (False, True) for turns in range(4)]
@@ -43,7 +42,7 @@ class HeartFinder:
     def __init__(self, network: nn.Module, grid: PhysicalGrid) -> None:
         self.network, self.grid = network.eval(), grid
 
-    def find(self, frames: Sequence[NDArray[Any]], spacing: tuple[float, float, float], *, mirrored: bool = False) -> HeartPose | None:
+    def find(self, frames: Sequence[NDArray[Any]], spacing: tuple[float, float, float], *, mirrored: bool = False) -> HeartPose:
         """Find the pose of the heart.
 
         Args:
@@ -52,17 +51,17 @@ class HeartFinder:
             mirrored: Whether the picture is mirrored, see `shows_mirrored`.
 
         Returns:
-            The pose, whose certainty is how well the eight ways agree in the direction, or None where no heart is seen.
+            The pose, whose certainty is how well the eight ways agree in the direction; 0 where no heart is seen.
         """
         masses = np.mean([self._masses(frame, (spacing[1], spacing[2])) for frame in frames], axis=0)
         mean = masses.mean(axis=0)
         heart = _largest_part(mean.sum(axis=0) > 0.5)
         edge = self.grid.spacing_mm
         if mean[:, heart].sum() * edge**2 * spacing[0] / 1000 < SMALLEST_HEART_ML:
-            return None
+            return _NOWHERE
         pose, *ways = (pose_of_masses(each[0] * heart, each[1] * heart, (edge, edge), mirrored=mirrored) for each in (mean, *masses))
         if pose is None:
-            return None
+            return _NOWHERE
         directions = np.exp(1j * np.deg2rad([way.direction_deg for way in ways if way is not None]))
         return replace(pose, certainty=float(abs(directions.sum()) / len(_WAYS)))
 

@@ -12,14 +12,14 @@ import numpy as np
 import torch
 
 from shortaxis.ensemble.augmenting import turned_views
-from shortaxis.ensemble.finder import LEAST_CERTAINTY, build_finder, frames_to_search
+from shortaxis.ensemble.finder import build_finder, frames_to_search
 from shortaxis.ensemble.model_file import ModelSpec, read_model
 from shortaxis.errors import InputError
 from shortaxis.inference.cleaning import keep_largest
 from shortaxis.inference.temporal import LEAST_PHASES, Steadier
 from shortaxis.inference.threads import cores_for
 from shortaxis.labels import ACDC, N_CLASSES, Structure
-from shortaxis.preprocessing import AlignedGrid, PosedGrid, normalise, shows_mirrored
+from shortaxis.preprocessing import AlignedGrid, normalise, shows_mirrored
 from shortaxis.study import Segmentation
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from shortaxis.ensemble.streaming import EnsembleOutput, StreamingEnsemble
-    from shortaxis.preprocessing import PlacedGrid
+    from shortaxis.preprocessing import HeartPose, PlacedGrid
     from shortaxis.study import Study
 
 
@@ -119,7 +119,8 @@ class Model:
         # Filled phase by phase: a list to be stacked at the end would take the memory twice.
         for phase, image in enumerate(study.pixels):
             _refuse_unfit(image, phase)
-        grid = self.place(study.pixels, study.spacing, study.end_diastole, mirrored=shows_mirrored(study.affine))
+        pose = self.find_pose(study.pixels, study.spacing, study.end_diastole, mirrored=shows_mirrored(study.affine))
+        grid = self.grid_at(pose)
         shape = (study.n_phases, N_CLASSES, *study.pixels.shape[1:])
         probabilities = np.empty(shape, np.float32) if keep_probabilities else None
         steadier = Steadier(study, grid) if temporal and study.n_phases >= LEAST_PHASES else None
@@ -143,18 +144,18 @@ class Model:
             sigma=np.stack(sigmas) if sigmas else None,
             omega=np.stack([frame.omega for frame in frames]) if frames else None,
             repairs=() if steadier is None else steadier.mend(labels, clean=clean),
-            pose=grid.pose if isinstance(grid, PosedGrid) else None,
+            pose=pose,
         )
 
-    def place(
+    def find_pose(
         self,
         pixels: NDArray[np.generic],
         spacing: tuple[float, float, float],
         end_diastole: int | None = None,
         *,
         mirrored: bool = False,
-    ) -> PlacedGrid:
-        """Lay the networks' grid on a study.
+    ) -> HeartPose | None:
+        """Find how the heart lies in a study.
 
         Args:
             pixels: (T, D, H, W), any real dtype, finite.
@@ -163,14 +164,22 @@ class Model:
             mirrored: Whether the slices are stored mirrored; see `shows_mirrored`.
 
         Returns:
-            An aligned grid at the pose of the heart, or upright on the middle of the picture where the pose is not sure; any other grid as
-            it is.
+            The pose, or None of a model that needs none.
         """
         if not isinstance(self.grid, AlignedGrid) or self.finder is None:
-            return self.grid
+            return None
         with cores_for(self.device):
-            pose = self.finder.find(frames_to_search(pixels, end_diastole), spacing, mirrored=mirrored)
-        return self.grid.upright() if pose is None or pose.certainty < LEAST_CERTAINTY else self.grid.at(pose)
+            return self.finder.find(frames_to_search(pixels, end_diastole), spacing, mirrored=mirrored)
+
+    def grid_at(self, pose: HeartPose | None) -> PlacedGrid:
+        """The networks' grid for one study: an aligned grid on the heart, or upright on the picture where the pose is not sure."""
+        if not isinstance(self.grid, AlignedGrid):
+            return self.grid
+        return self.grid.at(pose) if pose is not None and pose.is_sure else self.grid.upright()
+
+    def place(self, frame: NDArray[np.generic], spacing: tuple[float, float, float]) -> PlacedGrid:
+        """The networks' grid for a frame (D, H, W) of which nothing else is known."""
+        return self.grid_at(self.find_pose(frame[None], spacing))
 
     def segment_frame(
         self,
@@ -189,7 +198,7 @@ class Model:
             grid: Where the networks look, see `place`; None places it by this frame alone.
         """
         if grid is None:
-            grid = self.place(image[None], (_USUAL_DISTANCE_MM, *spacing))
+            grid = self.place(image, (_USUAL_DISTANCE_MM, *spacing))
         with cores_for(self.device):
             output = self.run_networks(normalise(grid.sample(image, spacing)))
             return self.bring_back(output, (image.shape[1], image.shape[2]), spacing, clean=clean, grid=grid)

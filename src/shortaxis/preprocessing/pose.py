@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 APEX_RAS: Final = np.array([-0.65, 0.60, -0.45]) / np.linalg.norm([0.65, 0.60, 0.45])
 """Where the apex of most hearts points to: left, front, feet."""
+LEAST_CERTAINTY: Final = 0.6
+"""A pose that is less sure is not used."""
 _FARTHEST_DEG: Final = 75.0
 _ALONG_THE_WORLD: Final = 0.9999
 _NO_LENGTH: Final = 1e-12
@@ -36,6 +38,11 @@ class HeartPose:
     direction_deg: float
     mirrored: bool = False
     certainty: float = 1.0
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether an aligned grid may be laid on it."""
+        return self.certainty >= LEAST_CERTAINTY
 
     def to_image(self) -> NDArray[np.float64]:
         """Matrix (2, 2) that turns offsets (down, right) on the aligned grid into offsets (down, right) in the picture."""

@@ -182,7 +182,7 @@ def _with_finder(assembled: Assembled, found: Finder | None) -> Assembled:
 def _pose_of(found: Finder | None, frame: Frame) -> HeartPose:
     """The pose of a frame that is not wholly annotated."""
     pose = None if found is None else build_finder(*found).find([frame.image], frame.spacing)
-    return pose_for_training(frame) if pose is None else pose
+    return pose_for_training(frame) if pose is None or not pose.is_sure else pose
 
 
 def _refuse_other_facts(path: Path, facts: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from shortaxis.io.dicom import DicomSource
 from shortaxis.labels import Structure
+from shortaxis.preprocessing import HeartPose
 from shortaxis.quality.flags import CHECKS, QualityFlag, study_flags
 from shortaxis.study import Repair
 
@@ -36,6 +37,7 @@ def damaged(healthy, with_labels, es):
     yield with_labels(healthy, end_diastole=es, end_systole=0)
     yield with_labels(healthy, phase_times=uneven)
     yield with_labels(healthy, labels[:11], phase_times=None)
+    yield replace(healthy, pose=HeartPose((0.0, 0.0), 195.0, certainty=0.1))
     yield replace(healthy, repairs=[Repair(0, 0, Structure.RV, 0.0, 1.0)] * 1000)
 
 

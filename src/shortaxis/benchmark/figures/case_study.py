@@ -87,7 +87,7 @@ def study_case(frame: Frame, model: Model, solo: Sequence[tuple[str, Model]] = (
         The columns of the figure, image and truth first, and what the ensemble said.
     """
     spacing = (frame.spacing[1], frame.spacing[2])
-    grid = model.place(frame.image[None], frame.spacing)
+    grid = model.place(frame.image, frame.spacing)
     prediction = model.segment_frame(frame.image, spacing, grid=grid)
     shape = (frame.image.shape[1], frame.image.shape[2])
     names = member_names(model.spec)
