@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from shortaxis.io.dicom.phases import acquisitions, choose_clock, order_phases
+from shortaxis.io.dicom.phases import choose_clock, order_phases
+from shortaxis.io.dicom.repeats import acquisitions
 
 
 def times(phases, clock="TriggerTime"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shortaxis.errors import InputError
+from shortaxis.io.dicom.alignment import resample
 from shortaxis.io.dicom.scanning import lenient_pydicom
 
 if TYPE_CHECKING:
@@ -42,12 +43,15 @@ def load_pixels(planes: Sequence[Sequence[Plane]]) -> NDArray[np.float32]:
     with lenient_pydicom(planes[0][0].path):
         for path, frames in places.items():
             for (number, targets), stored in zip(sorted(frames.items()), _decode(path, sorted(frames)), strict=True):
-                slope, intercept = planes[targets[0][1]][targets[0][0]].rescale
-                if stored.shape != pixels.shape[2:]:
-                    msg = f"{path}: frame {number + 1} has the shape {stored.shape}, not {pixels.shape[2:]}; get the file anew"
+                plane = planes[targets[0][1]][targets[0][0]]
+                shape = plane.shape if plane.stored is None else plane.stored.shape
+                if stored.shape != shape:
+                    msg = f"{path}: frame {number + 1} has the shape {stored.shape}, not {shape}; get the file again"
                     raise InputError(msg)
+                slope, intercept = plane.rescale
+                values = stored * slope + intercept if plane.stored is None else resample(stored, plane) * slope + intercept
                 for t, d in targets:
-                    pixels[t, d] = stored * slope + intercept
+                    pixels[t, d] = values
     if not np.isfinite(pixels).all():
         msg = f"{planes[0][0].path.parent}: holds NaN or infinite voxels; get the files anew"
         raise InputError(msg)
