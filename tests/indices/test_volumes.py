@@ -134,3 +134,17 @@ def test_stroke_volumes_without_a_positive_mean_have_a_difference_but_no_share()
     found = ventricular_indices(ES, ED, SPACING)
     assert found["sv_difference"].value == pytest.approx(-20)
     assert (found["sv_difference_percent"].value, found["sv_difference_percent"].reason) == (None, "the mean stroke volume is not positive")
+
+
+@pytest.mark.parametrize(("height", "weight"), [(160, 57.6), (1.6, 57.6), (1600, 57_600)])
+def test_body_size_is_taken_in_any_unit_that_its_number_shows(height, weight):
+    assert ventricular_indices(ED, ES, SPACING, height_cm=height, weight_kg=weight)["bsa"].value == pytest.approx(1.6)
+
+
+@pytest.mark.parametrize(("height", "weight", "named"), [(17, 70, "17"), (170, 0.7, "0.7"), (70, 170, "170 kg")])
+def test_nothing_is_indexed_by_a_body_size_that_no_patient_has(height, weight, named):
+    found = ventricular_indices(ED, ES, SPACING, height_cm=height, weight_kg=weight)
+    unknown = [index for name, index in found.items() if name == "bsa" or name.endswith("_indexed")]
+    assert len(unknown) > 5
+    assert all(index.value is None for index in unknown)
+    assert named in str(found["bsa"].reason)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from shortaxis.errors import InputError
+from shortaxis.indices.body import body_size
 from shortaxis.indices.index import Index
 from shortaxis.labels import N_CLASSES, Structure
 
@@ -62,10 +63,14 @@ def body_surface_area(height_cm: float, weight_kg: float) -> float:
     Raises:
         InputError: Height or weight is not a positive number.
     """
+    _refuse_body_size(height_cm, weight_kg)
+    return float(np.sqrt(height_cm * weight_kg / 3600.0))
+
+
+def _refuse_body_size(height_cm: float, weight_kg: float) -> None:
     if not (np.isfinite(height_cm) and np.isfinite(weight_kg) and height_cm > 0 and weight_kg > 0):
         msg = f"height and weight must be positive, not {height_cm} cm and {weight_kg} kg; leave out what is not known"
         raise InputError(msg)
-    return float(np.sqrt(height_cm * weight_kg / 3600.0))
 
 
 def ventricular_indices(
@@ -88,8 +93,8 @@ def ventricular_indices(
         labels_es: uint8 (D, H, W) at end-systole, or None when unknown.
         spacing_ed: (z, y, x) in mm of the ED frame.
         spacing_es: (z, y, x) in mm of the ES frame; None for that of ED.
-        height_cm: Body height in cm, or None when unknown.
-        weight_kg: Body weight in kg, or None when unknown.
+        height_cm: Body height in cm, or None when unknown; nothing is indexed by one that no patient has (`shortaxis.indices.body`).
+        weight_kg: Body weight in kg, or None when unknown; likewise.
         heart_rate: Beats a minute, or None when unknown.
         extents_ed: Length in mm that each slice of the ED frame stands for, (D,), or None where that is the slice distance.
         extents_es: The same of the ES frame.
@@ -107,10 +112,10 @@ def ventricular_indices(
     volumes_es = None if labels_es is None else structure_volumes(labels_es, spacing_es or spacing_ed, extents_es)
     found = indices_of_volumes(volumes_ed, volumes_es)
     found |= _output(found, heart_rate)
-    if height_cm is None or weight_kg is None:
-        area, reason = None, "height and weight are not both known"
-    else:
-        area, reason = body_surface_area(height_cm, weight_kg), None
+    if height_cm is not None and weight_kg is not None:
+        _refuse_body_size(height_cm, weight_kg)
+    size, reason = body_size(height_cm, weight_kg)
+    area = None if size is None else body_surface_area(*size)
     found["bsa"] = Index("bsa", area, "m²", "body surface area: √(height in cm × weight in kg ÷ 3600)", _MOSTELLER, reason)
     found |= _indexed(found, area, reason)
     if slices_missing:
