@@ -33,9 +33,7 @@ _SCMR: Final = "Schulz-Menger et al., J Cardiovasc Magn Reson 22:19, 2020"
 _MOSTELLER: Final = "Mosteller, N Engl J Med 317:1098, 1987"
 
 
-def structure_volumes(
-    labels: NDArray[np.uint8], spacing: Spacing, slice_extents: Sequence[float] | None = None
-) -> NDArray[np.float64]:
+def structure_volumes(labels: NDArray[np.uint8], spacing: Spacing, slice_extents: Sequence[float] | None = None) -> NDArray[np.float64]:
     """Volume of each structure in ml: number of voxels times voxel volume, which is the sum over slices of area times slice distance.
 
     Args:

@@ -1,7 +1,7 @@
 """Which of the dimension indices of a multi-frame file counts the phases.
 
-Each frame of an enhanced file carries DimensionIndexValues, one number a dimension. DimensionIndexSequence says what each dimension is; where
-it is absent or names nothing that runs with time, the first dimension counts the phases that tells all frames at one place apart.
+Each frame of an enhanced file carries DimensionIndexValues, one number a dimension. DimensionIndexSequence says what each dimension is;
+where it is absent or names nothing that runs with time, the first dimension that tells all frames at one place apart counts the phases.
 """
 
 from __future__ import annotations
@@ -29,9 +29,7 @@ _IN_TIME: Final = frozenset(
 """Attributes that a dimension of time points to."""
 
 
-def phase_indices(
-    dataset: Dataset, positions: Sequence[tuple[float, ...]], indices: Sequence[tuple[float, ...]]
-) -> list[float | None]:
+def phase_indices(dataset: Dataset, positions: Sequence[tuple[float, ...]], indices: Sequence[tuple[float, ...]]) -> list[float | None]:
     """Give the number of the phase of each frame.
 
     Args:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shortaxis.io.dicom.scanning import is_dicom, lenient_pydicom
+from shortaxis.io.dicom.scattered import FEWEST_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,12 +47,12 @@ def _study_uid(folder: Path, names: Sequence[str]) -> str | None:
 
     The media directory (DICOMDIR) has none: it belongs to all studies.
     """
-    uid = None
-    for name in sorted(names):
-        if is_dicom(folder / name):
-            uid = _uid_of(folder / name)
-            if uid:
-                break
+    files = [name for name in sorted(names) if is_dicom(folder / name)]
+    uid = next((uid for name in files if (uid := _uid_of(folder / name))), "" if files else None)
+    if uid and len(files) >= FEWEST_FILES:
+        # Some anonymisers give each file a study UID of its own, by which no study is told.
+        spread = {_uid_of(folder / files[index]) for index in (0, len(files) // 2, -1)}
+        uid = "" if len(spread) == 3 else uid
     return uid
 
 

@@ -139,9 +139,9 @@ def stack_affine(slices: Sequence[Plane]) -> tuple[NDArray[np.float64], float, l
 def slice_extents(slices: Sequence[Plane]) -> tuple[tuple[float, ...] | None, tuple[int, ...]]:
     """Give the length along the normal that each slice stands for, and where slices are missing.
 
-    A slice stands for half the distance to each of its neighbours; outwards, the slices at the ends stand for as much as inwards. A distance
-    more than `GAP` times as large as both beside it has room for another slice, and the slices beside it stand for no more of it than of the
-    distance on their other side.
+    A slice stands for half the distance to each of its neighbours; outwards, the slices at the ends stand for as much as inwards. A
+    distance more than `GAP` times as large as both beside it has room for another slice, and the slices beside it stand for no more of it
+    than of the distance on their other side.
 
     Args:
         slices: One plane for each slice, in order; of one orientation.

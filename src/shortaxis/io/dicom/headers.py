@@ -35,7 +35,7 @@ CLOCKS: Final = (
 """What may order the phases, the most telling first."""
 IN_MS: Final = frozenset(CLOCKS[:3])
 """Clocks that show ms."""
-HEART_CLOCKS: Final = frozenset(CLOCKS[:6])
+HEART_CLOCKS: Final = CLOCKS[:6]
 """Clocks that show a place in the heart cycle, not a time of day or a place in the file."""
 
 # fmt: off
@@ -245,7 +245,9 @@ def _plane(path: Path, frame: int, header: Mapping[str, Any]) -> Plane | str:
         height_m=number(header.get("PatientSize")) or None,
         weight_kg=number(header.get("PatientWeight")) or None,
         manufacturer=str(header.get("Manufacturer") or "") or None,
-        sequence_name=" ".join(" ".join(texts(header.get(key))) for key in ("SequenceName", "PulseSequenceName", "SequenceVariant")).lower(),
+        sequence_name=" ".join(
+            " ".join(texts(header.get(key))) for key in ("SequenceName", "PulseSequenceName", "SequenceVariant")
+        ).lower(),
         has_contrast=bool(header.get("ContrastBolusAgent")),
         is_tagged=header.get("Tagging") not in {None, "", "NONE"},
     )

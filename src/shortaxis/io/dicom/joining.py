@@ -1,20 +1,22 @@
 """From images to stacks: runs of one series and grid, joined where they complete one another.
 
-Images of one series that lie on one grid but for their place (`alignment.is_aligned`) make a *run*. Runs of one study with the same grid and
-kind of pulse sequence make a *stack*: some scanners put each slice into a series of its own, and a slice may be acquired again later. Two
-runs that both are whole stacks and cover the same places stay apart. Last, runs that deviate (another matrix or pixel size, turned, tilted by
-up to 10°) join the stack that they complete; their images are resampled onto its grid.
+Images of one series that lie on one grid but for their place (`alignment.is_aligned`) make a *run*. Runs of one study with the same
+grid and kind of pulse sequence make a *stack*: some scanners put each slice into a series of its own, and a slice may be acquired again
+later. Two runs that both are whole stacks and cover the same places stay apart. Last, runs that deviate (another matrix or pixel size,
+turned, tilted by up to 10°) join the stack that they complete; their images are resampled onto its grid.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from shortaxis.io.dicom.alignment import MOST_TILT, Grid, covers, is_aligned, tilt_between
 from shortaxis.io.dicom.geometry import apexward
+from shortaxis.io.dicom.headers import HEART_CLOCKS
 from shortaxis.io.dicom.repeats import split
 from shortaxis.io.dicom.stack import Stack
 
@@ -53,7 +55,22 @@ def join(runs: Sequence[Stack]) -> list[Stack]:
             stacks.append([run])
         else:
             home.append(run)
-    return _with_deviating([Stack(tuple(plane for run in stack for plane in run.planes)) for stack in stacks])
+    return [
+        without_references(stack) for stack in _with_deviating([Stack(tuple(plane for run in of for plane in run.planes)) for of in stacks])
+    ]
+
+
+def without_references(stack: Stack) -> Stack:
+    """Leave out images that lie beside the phases of each slice, equally many at each, and lack the clock that the phases have."""
+    for clock in HEART_CLOCKS:
+        without = [[plane for plane in planes if clock not in plane.clocks] for planes in stack.slices]
+        number = len(without[0])
+        if number and all(len(bare) == number and 2 * number < len(planes) for bare, planes in zip(without, stack.slices, strict=True)):
+            kept = Stack(tuple(plane for plane in stack.planes if clock in plane.clocks))
+            if len(stack.slices) > 1 and kept.clock == clock:
+                said = f"{number * len(without)} images without {clock} lie beside the phases that have it, and are left out"
+                return replace(kept, notes=(said,))
+    return stack
 
 
 def correction(plane: Plane) -> str:
@@ -95,11 +112,10 @@ def _comparable_frames(one: Stack, other: Stack) -> bool:
 
 def _with_deviating(stacks: Sequence[Stack]) -> list[Stack]:
     """Let stacks take up the slices that they lack, the largest first; of equal ones that in the middle of the directions of all."""
-    rest = sorted(stacks, key=lambda stack: -len(stack.planes))
-    most = [stack for stack in rest if len(stack.planes) == len(rest[0].planes)]
-    if len(most) > 2:
-        most.sort(key=lambda stack: sum(min(tilt_between(stack.planes[0], other.planes[0]), MOST_TILT) for other in most))
-        rest[: len(most)] = most
+    sizes = [len(stack.planes) for stack in stacks]
+    largest = [stack for stack, size in zip(stacks, sizes, strict=True) if size == max(sizes)]
+    off = {id(stack): sum(min(tilt_between(stack.planes[0], other.planes[0]), MOST_TILT) for other in largest) for stack in largest}
+    rest = sorted(stacks, key=lambda stack: (-len(stack.planes), off.get(id(stack), 0.0)))
     grown = []
     while rest:
         home, rest = _grown(rest[0], rest[1:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import warnings
 from collections import Counter, defaultdict
@@ -13,13 +14,16 @@ import numpy as np
 
 from shortaxis.errors import DataWarning, InputError
 from shortaxis.io.body import read_body_size
+from shortaxis.io.checks import archive_kind
 from shortaxis.io.dicom.alignment import describe
 from shortaxis.io.dicom.geometry import slice_extents, stack_affine, to_ras
+from shortaxis.io.dicom.limits import MOST_VOXELS
 from shortaxis.io.dicom.phases import order_phases
 from shortaxis.io.dicom.pixels import load_pixels
 from shortaxis.io.dicom.scanning import REMEDIES, scan_headers
 from shortaxis.io.dicom.scattered import gathered
 from shortaxis.io.dicom.series import choose, named, stacks_of
+from shortaxis.io.walking import files_below
 from shortaxis.study import Study, Subject
 
 if TYPE_CHECKING:
@@ -250,6 +254,7 @@ def _plan(path: Path, found: _Found) -> _Plan:
     stack, choice = choose(path, found.stacks)
     phases = order_phases(stack.slices)
     slices = [slice_[0] for slice_ in phases.planes]
+    _check_size(path, len(slices) * len(phases.planes[0]) * math.prod(slices[0].shape))
     affine, distance, uneven = stack_affine(slices)
     extents, gaps = slice_extents(slices)
     subject, body = _subject(path, stack.planes)
@@ -268,15 +273,22 @@ def _plan(path: Path, found: _Found) -> _Plan:
     return _Plan(stack, phases, affine, outline)
 
 
+def _check_size(path: Path, voxels: int) -> None:
+    if voxels > MOST_VOXELS:
+        msg = f"{path}: the study would have {voxels / 1e6:.0f} million voxels, and {MOST_VOXELS / 1e6:.0f} are the most; give a part of it"
+        raise InputError(msg)
+
+
 def _say_resampled(slices: Sequence[Plane]) -> list[str]:
     """Say which slices lie on another grid than the stack, and that they were brought onto it."""
     by_kind: dict[str, list[int]] = defaultdict(list)
     for number, plane in enumerate(slices, start=1):
         if plane.stored is not None:
             by_kind[describe(plane)].append(number)
+    total = f"({len(slices)} slices, counted from the base)"
     return [
-        f"slice{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))} ({kind}) {'were' if len(numbers) > 1 else 'was'} resampled onto the "
-        f"grid of the others ({len(slices)} slices, counted from the base)"
+        f"slice{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))} ({kind}) {'were' if len(numbers) > 1 else 'was'} resampled onto "
+        f"the grid of the others {total}"
         for kind, numbers in by_kind.items()
     ]
 
@@ -306,6 +318,8 @@ def _scan(path: Path) -> Scan:
         file, reason = next((item for item in scan.others.items() if item[1] in REMEDIES), next(iter(scan.others.items())))
         remedy = REMEDIES.get(reason, "give a folder with cardiac MR images")
         msg = f"{file}: {reason}, and there is no MR image beside it that can be used; {remedy}"
+    elif packed := next((file for file in files_below(path) if archive_kind(file)), None):
+        msg = f"{path}: holds no DICOM image, but {packed.name} is an archive; unpack it"
     else:
         msg = f"{path}: holds no DICOM image; give a folder with the DICOM files of a study"
     raise InputError(msg)

@@ -101,7 +101,7 @@ def _turns(planes: Sequence[Plane], clock: str) -> list[list[Plane]]:
 
 
 def _rounded_readings(ordered: Sequence[Plane], clock: str) -> set[float]:
-    """The readings that neighbouring phases share: their images follow one another along the instance numbers, or were acquired together."""
+    """The readings that neighbouring phases share: their images were acquired together, or follow one another by their numbers."""
     acquired: dict[float, set[float]] = defaultdict(set)
     for plane in ordered:
         acquired[reading(plane, clock)].add(plane.acquired)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from shortaxis.errors import InputError
 from shortaxis.io.dicom.headers import CLASSIC_MULTI_FRAME, NO_PLACE, NO_SPACING, planes_of, wanted_tags
+from shortaxis.io.dicom.limits import ClaimError, impossible_claim, opened
 from shortaxis.io.dicom.values import flat, whole
 from shortaxis.io.walking import files_below
 
@@ -25,7 +26,6 @@ _BARE_STARTS: Final = frozenset(bytes([group, 0, element, 0]) for group, element
 _IMPLICIT: Final = "1.2.840.10008.1.2"
 _PLAIN: Final = {_IMPLICIT: 8, "1.2.840.10008.1.2.1": 12, "1.2.840.10008.1.2.2": 12}
 """Transfer syntaxes that do not compress (implicit, explicit, big endian), with the bytes that stand before the pixels."""
-_DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 REMEDIES: Final = {
     NO_SPACING: "export the study again with all attributes of its images",
     NO_PLACE: "export the study again with all attributes of its images",
@@ -111,6 +111,8 @@ def lenient_pydicom(path: Path) -> Iterator[None]:
 def _scan_file(path: Path, scan: Scan) -> None:
     try:
         _sort_in(path, scan)
+    except ClaimError as error:
+        scan.damaged[path] = str(error)
     except Exception as error:  # a damaged file may fail in any way
         scan.damaged[path] = f"cannot be read ({type(error).__name__})"
 
@@ -118,8 +120,7 @@ def _scan_file(path: Path, scan: Scan) -> None:
 def _sort_in(path: Path, scan: Scan) -> None:
     from pydicom import dcmread  # noqa: PLC0415
 
-    size = path.stat().st_size
-    with path.open("rb") as file:
+    with opened(path) as (file, size):
         dataset = dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(wanted_tags()))
         left = size - file.tell()
     meta = dataset.file_meta
@@ -130,7 +131,7 @@ def _sort_in(path: Path, scan: Scan) -> None:
     modality, rows, columns = top.get("Modality"), whole(top.get("Rows")), whole(top.get("Columns"))
     if modality not in {None, "MR"}:
         scan.others[path] = f"its modality is {modality}"
-    elif left <= 0 and meta.get("TransferSyntaxUID") != _DEFLATED:
+    elif left <= 0:
         scan.damaged[path] = "ends before its pixels, or never had any"
     elif not rows or not columns:
         scan.others[path] = "is not an image"
@@ -141,6 +142,8 @@ def _sort_in(path: Path, scan: Scan) -> None:
         scan.series_of[path] = str(top.get("SeriesInstanceUID") or "")
     elif _is_short(meta, top, left, len(planes)):
         scan.damaged[path] = "is cut short"
+    elif claim := impossible_claim(rows, columns, len(planes), whole(top.get("BitsAllocated")) or 16, left):
+        scan.damaged[path] = claim
     else:
         scan.planes.extend(planes)
 

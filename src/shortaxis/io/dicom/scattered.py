@@ -1,4 +1,4 @@
-"""Images that an export or an anonymiser has torn apart: a series for each phase, a series or study UID for each file, times past midnight."""
+"""Images that were torn apart on the way: a series for each phase, a series or study UID for each file, times of day past midnight."""
 
 from __future__ import annotations
 
@@ -96,7 +96,9 @@ def _joined_series(planes: list[Plane]) -> tuple[list[Plane], list[str]]:
     torn = [group for group in kinds.values() if _is_torn_cine(group)]
     if not torn:
         return planes, []
-    others = {id(plane): replace(plane, series_uid=f"joined {n}", clocks=_by_series(plane)) for n, group in enumerate(torn) for plane in group}
+    others = {
+        id(plane): replace(plane, series_uid=f"joined {n}", clocks=_by_series(plane)) for n, group in enumerate(torn) for plane in group
+    }
     number = len({plane.series_uid for group in torn for plane in group})
     note = f"each phase or image comes in its own series, {number} series in all; they are joined"
     return [others.get(id(plane), plane) for plane in planes], [note]

@@ -110,7 +110,7 @@ def choose(path: Path, stacks: Sequence[Stack]) -> tuple[Stack, list[str]]:
     most = max(_size(stack) for stack in candidates)
     comparable = [stack for stack in candidates if _size(stack) >= COMPARABLE * most]
     best = max(comparable, key=_preference)
-    return best, [*_say_choice(best, comparable, stacks), *_say_left_out(best, stacks)]
+    return best, [*_say_choice(best, comparable, stacks), *best.notes, *_say_left_out(best, stacks)]
 
 
 def _say_choice(best: Stack, comparable: Sequence[Stack], stacks: Sequence[Stack]) -> list[str]:
@@ -124,7 +124,10 @@ def _say_choice(best: Stack, comparable: Sequence[Stack], stacks: Sequence[Stack
         return doubted
     second = max(rivals, key=_size)
     why = second.reason or second.doubt or "has fewer images"
-    return [f"{best.name} ({_extent(best)}) is taken as the short-axis cine; next comes {second.name} ({_extent(second)}), which {why}", *doubted]
+    return [
+        f"{best.name} ({_extent(best)}) is taken as the short-axis cine; next comes {second.name} ({_extent(second)}), which {why}",
+        *doubted,
+    ]
 
 
 def _say_left_out(best: Stack, stacks: Sequence[Stack]) -> list[str]:
@@ -133,11 +136,18 @@ def _say_left_out(best: Stack, stacks: Sequence[Stack]) -> list[str]:
     grid, notes = Grid([plane for plane in best.planes if plane.stored is None]), []
     for stack in stacks:
         plane, number = stack.planes[0], len(stack.slices)
-        if stack is best or plane.is_phase or plane.study_uid != best.planes[0].study_uid or tilt_between(plane, best.planes[0]) > NEARLY_PARALLEL:
+        if (
+            stack is best
+            or plane.is_phase
+            or plane.study_uid != best.planes[0].study_uid
+            or tilt_between(plane, best.planes[0]) > NEARLY_PARALLEL
+        ):
             continue
         if plane.series_uid in series or (number < FEWEST_SLICES and stack.n_phases > 1 and grid.lacks(stack.planes)):
             how = "of another technique" if is_aligned(plane, grid.like) else describe(grid.adopt(plane))
-            notes.append(f"{number} slice{'s' * (number > 1)} of {stack.name}, {how}, cannot be used and {'are' if number > 1 else 'is'} left out")
+            notes.append(
+                f"{number} slice{'s' * (number > 1)} of {stack.name}, {how}, cannot be used and {'are' if number > 1 else 'is'} left out"
+            )
     return notes
 
 

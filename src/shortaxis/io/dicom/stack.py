@@ -24,12 +24,14 @@ class Stack:
         reason: Why it is no short-axis cine, or None.
         doubt: What speaks against a short-axis cine without settling it, or None.
         technique: What else its series name it, or None.
+        notes: What has to be said where it is taken.
     """
 
     planes: tuple[Plane, ...]
     reason: str | None = None
     doubt: str | None = None
     technique: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def technique_alone(self) -> bool:

@@ -1,8 +1,8 @@
 """What else than a cine a series of the heart may be: told by its name, its sequence and the contrast agent.
 
-A name is a series description or protocol name; it is a hint that people write freely, and never shown. Words for tagging, parametric maps,
-perfusion, late enhancement and phase contrast settle the matter, except that a word for enhancement beside the word cine does not: cines are
-acquired after the contrast agent too.
+A name is a series description or protocol name; it is a hint that people write freely, and never shown. Words for tagging, parametric
+maps, perfusion, late enhancement and phase contrast settle the matter, except that a word for enhancement beside the word cine does not:
+cines are acquired after the contrast agent too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from shortaxis.io.dicom.headers import Plane
 
 _NAMED: Final = {
-    "tagging": re.compile(r"(?<![a-z])(grid|line|c?sl|sa|sax|cine|my)?tag(s|g[a-z]*|\d[a-z0-9]*)?(?![a-z])|[cs]spamm|spamm|\bharp\b|\bdense\b"),
+    "tagging": re.compile(
+        r"(?<![a-z])(grid|line|c?sl|sa|sax|cine|my)?tag(s|g[a-z]*|\d[a-z0-9]*)?(?![a-z])|[cs]spamm|spamm|\bharp\b|\bdense\b"
+    ),
     "a T1, T2 or T2* map": re.compile(
         r"molli|\bsasha\b|smart ?t?1? ?map|\bmap(s|ping)?\b|t[12] ?\*? ?(star)? ?map|\bt2 ?(\*|star)|\becv\b|relaxometry"
     ),
@@ -28,7 +30,9 @@ _NAMED: Final = {
 _ENHANCED: Final = re.compile(r"\blge\b|\bmde\b|late ?(gad|gd|enh)|delayed?(?![a-z])|\bpsir\b|viab|\bdhe\b|scar\b")
 _CINE: Final = re.compile(r"cine|ssfp|fiesta|b ?tfe|b ?ffe|trufi")
 _TOKENS: Final = {
-    "a T1, T2 or T2* map": ("T1 MAP", "T2 MAP", "T2_STAR MAP", "T1_MAP", "T2_MAP", "T2 STAR MAP", "R2 MAP", "R2_STAR MAP", "T1MAP", "T2MAP"),
+    "a T1, T2 or T2* map": tuple(
+        f"{kind}{gap}MAP" for kind in ("T1", "T2", "T2 STAR", "T2_STAR", "R2", "R2_STAR") for gap in (" ", "_", "")
+    ),
     "perfusion": ("PERFUSION",),
     "tagging": ("TAGGING",),
 }
