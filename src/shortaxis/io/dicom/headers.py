@@ -179,8 +179,9 @@ def planes_of(path: Path, dataset: Dataset, top: dict[str, Any]) -> list[Plane] 
             return CLASSIC_MULTI_FRAME
         one = _plane(path, 0, top)
         return one if isinstance(one, str) else [one]
-    if len(groups) != whole(top.get("NumberOfFrames")):
-        return f"describes {len(groups)} frames but claims {whole(top.get('NumberOfFrames'))}"
+    claimed = whole(top.get("NumberOfFrames"))
+    if claimed is not None and claimed != len(groups):
+        return f"describes {len(groups)} frames but claims {claimed}"
     shared = dataset.get("SharedFunctionalGroupsSequence")
     common = flat_groups(shared[0], wanted) if shared else {}
     headers = [ChainMap(flat_groups(group, wanted), common, top) for group in groups]

@@ -120,13 +120,14 @@ def write_dicom_seg(
 def _on_grid(image: SourceFrame, study: Study, d: int) -> SourceFrame:
     """Put an image whose pixels were resampled where the study has it: its labels lie on the grid of the study."""
     row, column = (study.affine[:3, axis] / np.linalg.norm(study.affine[:3, axis]) * (-1, -1, 1) for axis in (2, 1))
-    place = {
-        "shape": study.pixels.shape[2:],
-        "spacing": study.spacing[1:],
-        "orientation": tuple(float(cosine) for cosine in (*row, *column)),
-        "position": tuple(float(mm) for mm in study.source.positions[d] * (-1, -1, 1)),
-    }
-    return replace(image, plane=replace(image.plane, **place), resampled=True)
+    plane = replace(
+        image.plane,
+        shape=(study.pixels.shape[2], study.pixels.shape[3]),
+        spacing=study.spacing[1:],
+        orientation=tuple(float(cosine) for cosine in (*row, *column)),
+        position=tuple(float(mm) for mm in study.source.positions[d] * (-1, -1, 1)),
+    )
+    return replace(image, plane=plane, resampled=True)
 
 
 def _check_highdicom() -> None:
