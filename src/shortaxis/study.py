@@ -55,6 +55,8 @@ class Study:
         end_systole: Index of the ES phase on the T axis, or None.
         subject: What is known of the patient.
         source: The format's own record of where the array came from; the format's writer uses it to write labels on the same grid.
+        slice_extents: Length along the normal that each slice stands for in mm, (D,), or None where each stands for the slice distance.
+        gaps: Index of each slice after which one or more are missing; what lies there is in no volume.
     """
 
     pixels: NDArray[np.float32]
@@ -65,6 +67,8 @@ class Study:
     end_systole: int | None = None
     subject: Subject = field(default_factory=Subject)
     source: Any = None
+    slice_extents: tuple[float, ...] | None = None
+    gaps: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 4:
@@ -80,6 +84,13 @@ class Study:
             if index is not None and not 0 <= index < len(self.pixels):
                 msg = f"{name} is phase {index}, but the study has {len(self.pixels)} phases (counted from 0)"
                 raise InputError(msg)
+        extents = self.slice_extents
+        if extents is not None and (len(extents) != self.n_slices or not all(np.isfinite(mm) and mm > 0 for mm in extents)):
+            msg = f"slice_extents must be {self.n_slices} positive lengths in mm, one for each slice, not {extents}"
+            raise InputError(msg)
+        if not all(0 <= index < self.n_slices - 1 for index in self.gaps):
+            msg = f"gaps must be indices of slices that another follows, below {self.n_slices - 1}, not {self.gaps}"
+            raise InputError(msg)
 
     @property
     def n_phases(self) -> int:
@@ -93,7 +104,7 @@ class Study:
 
     @property
     def voxel_ml(self) -> float:
-        """Volume of one voxel in ml."""
+        """Volume of one voxel in ml at the usual slice distance; `slice_extents` say more where slices are unevenly spaced."""
         z, y, x = self.spacing
         return z * y * x / 1000.0
 

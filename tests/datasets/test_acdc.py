@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from shortaxis.datasets.acdc import list_images, list_patients, read_acdc, read_image, read_patient, write_acdc_patient
-from shortaxis.errors import InputError
+from shortaxis.errors import DataWarning, InputError
 from shortaxis.study import Study, Subject
 
 
@@ -101,6 +101,29 @@ def test_files_without_gz_are_read(root):
         nib.save(nib.load(path), path.with_suffix(""))
         path.unlink()
     np.testing.assert_array_equal(read_acdc(root / "patient001").refs[0].load().image, cine()[0].pixels[1])
+
+
+@pytest.mark.parametrize(
+    ("content", "height", "weight"),
+    [
+        ("\ufeffED: 1\nES: 12\nHeight: 170.5\nWeight: 70\n".encode(), 170.5, 70.0),
+        ("ED: 1\nES: 12\nHeight: 170.5\nWeight: 70\n".encode("utf-16"), 170.5, 70.0),
+        (b"ED: 1\r\nES: 12\r\nHeight: 170,5\r\nWeight: 70,0\r\n", 170.5, 70.0),
+        (b"ED: 1\rES: 12\rHeight: 1.705\rWeight: 70\r", 170.5, 70.0),
+        (b"ED: 1\nES: 12\nHeight: 0\nWeight: 0\n", None, None),
+    ],
+)
+def test_info_cfg_is_read_however_an_editor_stored_it(tmp_path, content, height, weight):
+    (tmp_path / "Info.cfg").write_bytes(content)
+    patient = read_patient(tmp_path)
+    assert (patient.end_diastole, patient.end_systole) == (1, 12)
+    assert (patient.subject.height_cm, patient.subject.weight_kg) == (height, weight)
+
+
+def test_a_body_size_that_no_patient_has_is_warned_about_with_the_file(tmp_path):
+    (tmp_path / "Info.cfg").write_text("ED: 1\nES: 12\nHeight: 70\nWeight: 170\n")
+    with pytest.warns(DataWarning, match=r"Info\.cfg.*170 kg"):
+        read_patient(tmp_path)
 
 
 def test_a_patient_of_whom_little_is_known(tmp_path):

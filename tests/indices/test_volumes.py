@@ -134,3 +134,36 @@ def test_stroke_volumes_without_a_positive_mean_have_a_difference_but_no_share()
     found = ventricular_indices(ES, ED, SPACING)
     assert found["sv_difference"].value == pytest.approx(-20)
     assert (found["sv_difference_percent"].value, found["sv_difference_percent"].reason) == (None, "the mean stroke volume is not positive")
+
+
+@pytest.mark.parametrize(("height", "weight"), [(160, 57.6), (1.6, 57.6), (1600, 57_600)])
+def test_body_size_is_taken_in_any_unit_that_its_number_shows(height, weight):
+    assert ventricular_indices(ED, ES, SPACING, height_cm=height, weight_kg=weight)["bsa"].value == pytest.approx(1.6)
+
+
+@pytest.mark.parametrize(("height", "weight", "named"), [(17, 70, "17"), (170, 0.7, "0.7"), (70, 170, "170 kg")])
+def test_nothing_is_indexed_by_a_body_size_that_no_patient_has(height, weight, named):
+    found = ventricular_indices(ED, ES, SPACING, height_cm=height, weight_kg=weight)
+    unknown = [index for name, index in found.items() if name == "bsa" or name.endswith("_indexed")]
+    assert len(unknown) > 5
+    assert all(index.value is None for index in unknown)
+    assert named in str(found["bsa"].reason)
+
+
+def test_each_slice_counts_for_its_own_extent():
+    labels = np.zeros((2, 3, 4, 5), np.uint8)
+    labels[:, 0, :2, :2], labels[:, 1, 0, :3], labels[1, 2, 0, 0] = Structure.LV, Structure.LV, Structure.MYO
+    volumes = structure_volumes(labels, SPACING, (7.0, 10.5, 14.0))
+    np.testing.assert_allclose(volumes[:, Structure.LV], 2 * (4 * 7.0 + 3 * 10.5) / 1000)
+    np.testing.assert_allclose(volumes[:, Structure.MYO], [0, 2 * 14.0 / 1000])
+    np.testing.assert_allclose(structure_volumes(labels, SPACING, (10.0,) * 3), structure_volumes(labels, SPACING))
+
+
+def test_where_slices_are_missing_volumes_and_mass_are_lower_bounds_and_ratios_are_not():
+    found = ventricular_indices(ED, ES, SPACING, height_cm=180, weight_kg=80, extents_ed=(5.0, 10.0), slices_missing=True)
+    bounded = {name for name, index in found.items() if index.lower_bound}
+    names = {"lv_edv", "lv_esv", "rv_edv", "rv_esv", "lv_mass"}
+    assert bounded == names | {f"{name}_indexed" for name in names}
+    assert found["lv_edv"].value == pytest.approx(40)  # all of its voxels are in the second slice
+    assert found["rv_edv"].value == pytest.approx(5)
+    assert not any(index.lower_bound for index in ventricular_indices(ED, None, SPACING).values())

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -50,3 +53,20 @@ def test_what_is_not_known_is_null_with_a_reason():
     row = findings.to_dict({"name": "m"})["indices"]["lv_esv"]
     assert row["value"] is None
     assert "end-systolic" in row["reason"]
+
+
+@pytest.mark.parametrize("n_phases", [1, 5])
+def test_where_slices_are_missing_values_are_lower_bounds_without_interval(n_phases):
+    findings = Findings("x")
+    for number, (phase, n_lv) in enumerate((("ED", 80), ("ES", 50))):
+        segmentation = frame(n_lv, phase=phase, n_phases=n_phases)
+        study = replace(segmentation.study, slice_extents=(5.0, 10.0), gaps=(0,), end_systole=None if phase == "ED" else 0)
+        if n_phases == 1 or number == 0:
+            findings.add(replace(segmentation, study=study), f"{phase}.nii")
+    rows = findings.index_rows(SimpleNamespace(half_widths={"lv_edv": 5.0, "lv_ef": 3.0}, level=0.9))
+    assert rows["lv_edv"]["value"] == pytest.approx(40)
+    assert rows["lv_edv"]["lower_bound"] is True
+    assert "lower_bound" not in rows["lv_ef"]
+    assert not any("interval" in row for row in rows.values())
+    assert "missing" in rows["lv_edv"]["interval_note"]
+    assert findings.frames[0]["lv_ml"] == pytest.approx(40)

@@ -7,8 +7,10 @@ Labels: 1 RV, 2 MYO, 3 LV.
 
 from __future__ import annotations
 
+import codecs
 import math
 import re
+import warnings
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,8 +19,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from shortaxis.datasets.dataset import Dataset, FrameRef, LabelFile
-from shortaxis.errors import InputError
+from shortaxis.errors import DataWarning, InputError
 from shortaxis.io.atomic import atomic_path
+from shortaxis.io.body import read_body_size
 from shortaxis.io.nifti import read_labels, read_nifti, write_like
 from shortaxis.labels import ACDC
 from shortaxis.study import Frame, Subject
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from shortaxis.study import Study
 
 INFO: Final = "Info.cfg"
+_DECIMAL_COMMA: Final = re.compile(r"\d+,\d+")
 _IMAGE: Final = re.compile(r"(?P<patient>.+?)_(?:frame(?P<frame>\d+)|4d)\.nii(\.gz)?")
 
 
@@ -83,15 +87,18 @@ class AcdcImage:
 
 
 def read_patient(folder: Path | str) -> AcdcPatient:
-    """Read `Info.cfg` of one patient.
+    """Read `Info.cfg` of one patient; a byte order mark, any ends of lines and a decimal comma are taken as they come.
 
     Raises:
         InputError: The file is absent, or names no ED or no ES frame.
+
+    Warns:
+        DataWarning: Height or weight is in an unusual unit, or is not plausible and therefore not used.
     """
     folder = Path(folder)
     path = folder / INFO
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = _decoded(path.read_bytes()).splitlines()
     except FileNotFoundError as error:
         msg = f"{path}: no such file; an ACDC patient folder needs it to name the ED and ES frames"
         raise InputError(msg) from error
@@ -99,11 +106,14 @@ def read_patient(folder: Path | str) -> AcdcPatient:
         msg = f"{path}: cannot be read ({error}); copy it again"
         raise InputError(msg) from error
     facts = {key.strip(): value.strip() for key, colon, value in (line.partition(":") for line in lines) if colon}
+    height, weight, remarks = read_body_size(*(_number(facts, key, path, may_be_zero=True) for key in ("Height", "Weight")))
+    for remark in remarks:
+        warnings.warn(f"{path}: {remark}", DataWarning, stacklevel=2)
     subject = Subject(
         identifier=folder.absolute().name,
         group=facts.get("Group") or None,
-        height_cm=_number(facts, "Height", path),
-        weight_kg=_number(facts, "Weight", path),
+        height_cm=height,
+        weight_kg=weight,
     )
     frames = _number(facts, "NbFrame", path)
     return AcdcPatient(folder.absolute(), subject, _frame(facts, "ED", path), _frame(facts, "ES", path), int(frames) if frames else None)
@@ -244,16 +254,22 @@ def _existing(stem: Path) -> Path:
     raise InputError(msg)
 
 
-def _number(facts: dict[str, str], key: str, path: Path) -> float | None:
+def _decoded(content: bytes) -> str:
+    """The text of a file that an editor may have stored as UTF-16 or with a byte order mark."""
+    utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if utf16 else "utf-8-sig")
+
+
+def _number(facts: dict[str, str], key: str, path: Path, *, may_be_zero: bool = False) -> float | None:
     value = facts.get(key)
     if not value:
         return None
     try:
-        number = float(value)
+        number = float(value.replace(",", ".") if _DECIMAL_COMMA.fullmatch(value) else value)
     except ValueError as error:
         msg = f"{path}: {key} is '{value}', which is no number; correct it"
         raise InputError(msg) from error
-    if not 0 < number < math.inf:
+    if not math.isfinite(number) or number < 0 or (number == 0 and not may_be_zero):
         msg = f"{path}: {key} is {value}; it must be above zero, or left out where it is not known"
         raise InputError(msg)
     return number

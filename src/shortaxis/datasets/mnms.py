@@ -8,6 +8,7 @@ the cine `CODE_sa.nii.gz` and its labels `CODE_sa_gt.nii.gz`: 4D as the cine, bu
 from __future__ import annotations
 
 import csv as tables
+import warnings
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,8 +17,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from shortaxis.datasets.dataset import Dataset, FrameRef, LabelFile
-from shortaxis.errors import InputError
+from shortaxis.errors import DataWarning, InputError
 from shortaxis.io.atomic import atomic_path
+from shortaxis.io.body import read_body_size
 from shortaxis.io.nifti import read_labels, read_nifti, write_like
 from shortaxis.labels import MNMS
 from shortaxis.study import Frame, Study, Subject
@@ -197,10 +199,13 @@ def _line(row: Mapping[str, str], path: Path) -> MnmsSubject:
     code = row["External code"]
     try:
         end_diastole, end_systole = int(row["ED"]), int(row["ES"])
-        height, weight = (float(row[key]) if row.get(key) else None for key in ("Height", "Weight"))
+        given = (float(row[key].replace(",", ".")) if row.get(key) else None for key in ("Height", "Weight"))
+        height, weight, remarks = read_body_size(*given)
     except (ValueError, TypeError) as error:
         msg = f"{path}: the line of {code} needs whole numbers for ED and ES, and numbers for Height and Weight, if any"
         raise InputError(msg) from error
+    for remark in remarks:
+        warnings.warn(f"{path}: of {code}, {remark}", DataWarning, stacklevel=2)
     subject = Subject(code, row.get("Pathology") or None, height, weight, row.get("Centre") or None, row.get("Vendor") or None)
     return MnmsSubject(subject, end_diastole, end_systole)
 

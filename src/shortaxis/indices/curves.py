@@ -127,7 +127,7 @@ def volume_curves(segmentation: Segmentation) -> VolumeCurves:
         The curves.
     """
     before = segmentation.study
-    volumes = structure_volumes(segmentation.labels, before.spacing)
+    volumes = structure_volumes(segmentation.labels, before.spacing, before.slice_extents)
     lv_ml, rv_ml = volumes[:, Structure.LV], volumes[:, Structure.RV]
     study = _fill_in(before, lv_ml)
     found = tuple(name for name in ("end_diastole", "end_systole") if getattr(before, name) is None is not getattr(study, name))
@@ -155,7 +155,8 @@ def volume_curves(segmentation: Segmentation) -> VolumeCurves:
 
 def with_phases(segmentation: Segmentation) -> Study:
     """Return the study with its ED and ES phases: its own where it names them, else found on the LV curve, else None."""
-    return _fill_in(segmentation.study, structure_volumes(segmentation.labels, segmentation.study.spacing)[:, Structure.LV])
+    study = segmentation.study
+    return _fill_in(study, structure_volumes(segmentation.labels, study.spacing, study.slice_extents)[:, Structure.LV])
 
 
 def find_phases(lv_ml: NDArray[np.float64]) -> tuple[int, int] | None:

@@ -16,6 +16,7 @@ class Index:
         definition: How it is computed, in words.
         source: Where the definition comes from.
         reason: Why there is no value, in words; None when there is one.
+        lower_bound: Whether the true value is at least this, since slices are missing.
     """
 
     name: str
@@ -24,3 +25,4 @@ class Index:
     definition: str
     source: str
     reason: str | None = None
+    lower_bound: bool = False

@@ -42,6 +42,9 @@ def indices(segmentation: Segmentation, *, heart_rate: float | None = None) -> d
         height_cm=subject.height_cm,
         weight_kg=subject.weight_kg,
         heart_rate=curves.heart_rate if heart_rate is None else heart_rate,
+        extents_ed=study.slice_extents,
+        extents_es=study.slice_extents,
+        slices_missing=bool(study.gaps),
     )
     found["heart_rate"] = _heart_rate(found["heart_rate"], curves, given=heart_rate is not None)
     for short, name, words in (("ed", "end_diastole", "end-diastolic"), ("es", "end_systole", "end-systolic")):

@@ -1,23 +1,26 @@
 """Ventricular volumes, ejection fraction and mass from labels.
 
 Volumes are sums of slices (Simpson's rule as cardiac MR uses it): the area of a structure in each slice times the distance between slices.
-The slice distance is the z spacing, centre to centre, so that a gap between slices belongs half to each neighbour. Papillary muscles and
-trabeculae count as the labels have them; in ACDC they belong to the cavity. Definitions follow the SCMR (Schulz-Menger et al., JCMR 22:19,
-2020).
+The slice distance is the z spacing, centre to centre, so that the space between two slices belongs half to each. Where slices are unevenly
+spaced, `Study.slice_extents` has the length of each: half the distance to its neighbours. Where slices are missing (`Study.gaps`), nothing
+is added for them, and volumes and mass are lower bounds. Papillary muscles and trabeculae count as the labels have them; in ACDC they
+belong to the cavity. Definitions follow the SCMR (Schulz-Menger et al., JCMR 22:19, 2020).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from shortaxis.errors import InputError
+from shortaxis.indices.body import body_size
 from shortaxis.indices.index import Index
 from shortaxis.labels import N_CLASSES, Structure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -30,17 +33,23 @@ _SCMR: Final = "Schulz-Menger et al., J Cardiovasc Magn Reson 22:19, 2020"
 _MOSTELLER: Final = "Mosteller, N Engl J Med 317:1098, 1987"
 
 
-def structure_volumes(labels: NDArray[np.uint8], spacing: Spacing) -> NDArray[np.float64]:
+def structure_volumes(labels: NDArray[np.uint8], spacing: Spacing, slice_extents: Sequence[float] | None = None) -> NDArray[np.float64]:
     """Volume of each structure in ml: number of voxels times voxel volume, which is the sum over slices of area times slice distance.
 
     Args:
         labels: uint8 (D, H, W) or (T, D, H, W), values of `shortaxis.labels.Structure`.
         spacing: (z, y, x) in mm.
+        slice_extents: Length along the normal that each slice stands for in mm, (D,); None takes the slice distance.
 
     Returns:
         float64 (C,) or (T, C), in the order of `Structure`, background included.
     """
     frames = labels.reshape(-1, *labels.shape[-3:])
+    if slice_extents is not None:
+        by_slice = [[np.bincount(mask.ravel(), minlength=N_CLASSES)[:N_CLASSES] for mask in frame] for frame in frames]
+        along = np.einsum("tdc,d->tc", np.array(by_slice, np.float64), np.asarray(slice_extents, np.float64))
+        volumes: NDArray[np.float64] = along.reshape(*labels.shape[:-3], N_CLASSES) * (spacing[1] * spacing[2] / 1000.0)
+        return volumes
     counts = np.stack([np.bincount(frame.ravel(), minlength=N_CLASSES)[:N_CLASSES] for frame in frames])
     voxel_ml = spacing[0] * spacing[1] * spacing[2] / 1000.0
     return counts.reshape(*labels.shape[:-3], N_CLASSES).astype(np.float64) * voxel_ml
@@ -52,10 +61,14 @@ def body_surface_area(height_cm: float, weight_kg: float) -> float:
     Raises:
         InputError: Height or weight is not a positive number.
     """
+    _refuse_body_size(height_cm, weight_kg)
+    return float(np.sqrt(height_cm * weight_kg / 3600.0))
+
+
+def _refuse_body_size(height_cm: float, weight_kg: float) -> None:
     if not (np.isfinite(height_cm) and np.isfinite(weight_kg) and height_cm > 0 and weight_kg > 0):
         msg = f"height and weight must be positive, not {height_cm} cm and {weight_kg} kg; leave out what is not known"
         raise InputError(msg)
-    return float(np.sqrt(height_cm * weight_kg / 3600.0))
 
 
 def ventricular_indices(
@@ -67,6 +80,9 @@ def ventricular_indices(
     height_cm: float | None = None,
     weight_kg: float | None = None,
     heart_rate: float | None = None,
+    extents_ed: Sequence[float] | None = None,
+    extents_es: Sequence[float] | None = None,
+    slices_missing: bool = False,
 ) -> dict[str, Index]:
     """The ventricular indices from the labels of the ED and the ES frame.
 
@@ -75,9 +91,12 @@ def ventricular_indices(
         labels_es: uint8 (D, H, W) at end-systole, or None when unknown.
         spacing_ed: (z, y, x) in mm of the ED frame.
         spacing_es: (z, y, x) in mm of the ES frame; None for that of ED.
-        height_cm: Body height in cm, or None when unknown.
-        weight_kg: Body weight in kg, or None when unknown.
+        height_cm: Body height in cm, or None when unknown; nothing is indexed by one that no patient has (`shortaxis.indices.body`).
+        weight_kg: Body weight in kg, or None when unknown; likewise.
         heart_rate: Beats a minute, or None when unknown.
+        extents_ed: Length in mm that each slice of the ED frame stands for, (D,), or None where that is the slice distance.
+        extents_es: The same of the ES frame.
+        slices_missing: Whether slices are missing within the stack, so that volumes and mass are lower bounds.
 
     Returns:
         By name: EDV, ESV and SV in ml and EF in % of LV and RV (`lv_edv` … `rv_ef`), `lv_mass` in g, cardiac output in l/min (`lv_co`,
@@ -87,16 +106,18 @@ def ventricular_indices(
     Raises:
         InputError: Height, weight or heart rate is given and not positive.
     """
-    volumes_ed = None if labels_ed is None else structure_volumes(labels_ed, spacing_ed)
-    volumes_es = None if labels_es is None else structure_volumes(labels_es, spacing_es or spacing_ed)
+    volumes_ed = None if labels_ed is None else structure_volumes(labels_ed, spacing_ed, extents_ed)
+    volumes_es = None if labels_es is None else structure_volumes(labels_es, spacing_es or spacing_ed, extents_es)
     found = indices_of_volumes(volumes_ed, volumes_es)
     found |= _output(found, heart_rate)
-    if height_cm is None or weight_kg is None:
-        area, reason = None, "height and weight are not both known"
-    else:
-        area, reason = body_surface_area(height_cm, weight_kg), None
+    if height_cm is not None and weight_kg is not None:
+        _refuse_body_size(height_cm, weight_kg)
+    size, reason = body_size(height_cm, weight_kg)
+    area = None if size is None else body_surface_area(*size)
     found["bsa"] = Index("bsa", area, "m²", "body surface area: √(height in cm × weight in kg ÷ 3600)", _MOSTELLER, reason)
     found |= _indexed(found, area, reason)
+    if slices_missing:
+        found |= _as_lower_bounds(found)
     found |= _stroke_volume_agreement(found["lv_sv"], found["rv_sv"])
     return found
 
@@ -154,6 +175,12 @@ def _output(found: Mapping[str, Index], heart_rate: float | None) -> dict[str, I
             f"{side}_co", output, "l/min", definition, _SCMR, None if output is not None else stroke.reason or unknown
         )
     return added
+
+
+def _as_lower_bounds(found: Mapping[str, Index]) -> dict[str, Index]:
+    """Mark volumes and mass, absolute and indexed; what is a difference or a ratio of volumes has no bound."""
+    bounded = {name: index for name, index in found.items() if name.removesuffix("_indexed").endswith(("_edv", "_esv", "_mass"))}
+    return {name: replace(index, lower_bound=index.value is not None) for name, index in bounded.items()}
 
 
 def _stroke_volume_agreement(lv: Index, rv: Index) -> dict[str, Index]:

@@ -44,6 +44,7 @@ class IndexRow(_Part, frozen=True):
         interval: Conformal interval, or None.
         interval_level: Its level, such as 0.9, or None.
         interval_note: What the interval does not cover, in words, or None.
+        lower_bound: Whether the true value is at least this, since slices are missing.
     """
 
     value: float | None
@@ -54,6 +55,7 @@ class IndexRow(_Part, frozen=True):
     interval: tuple[float, float] | None = None
     interval_level: Share | None = None
     interval_note: str | None = None
+    lower_bound: bool = False
 
 
 class EndSlice(_Part, frozen=True):

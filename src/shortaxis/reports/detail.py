@@ -139,7 +139,9 @@ def provenance(report: StudyReport) -> list[Element]:
     rows = [
         [
             index_name(name),
-            with_unit(row.value, row.unit) if row.value is not None else f"not known: {row.reason or 'no reason is given'}",
+            f"{'≥ ' * row.lower_bound}{with_unit(row.value, row.unit)}"
+            if row.value is not None
+            else f"not known: {row.reason or 'no reason is given'}",
             "—" if row.interval is None else interval_text(row.interval, row.unit),
             row.definition,
             row.source,

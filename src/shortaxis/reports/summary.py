@@ -159,7 +159,8 @@ def _card(title: str, side: str, rows: dict[str, tuple[IndexRow, IndexRow | None
 def _value(row: IndexRow) -> Element:
     if row.value is None:
         return element("span", "not known", class_="missing")
-    return element("span", element("b", number(row.value, row.unit)), " ", element("small", row.unit), class_="value")
+    shown = f"≥ {number(row.value, row.unit)}" if row.lower_bound else number(row.value, row.unit)
+    return element("span", element("b", shown), " ", element("small", row.unit), class_="value")
 
 
 def _interval(row: IndexRow, limits: Mapping[str, float]) -> list[Content]:

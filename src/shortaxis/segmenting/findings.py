@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shortaxis.quality.calibration import Calibration
-    from shortaxis.study import Segmentation, Spacing, Study
+    from shortaxis.study import Segmentation, Study
 
 SCHEMA_VERSION: Final = 1
 """Version of `indices.json`; it rises when a reader of the old one would break."""
@@ -35,6 +35,9 @@ SEVERAL_VIEWS: Final = "the interval was learnt with one view of each frame; wit
 
 OUT_OF_RANGE: Final = "no interval is given where the value itself is outside what can be"
 """What is said instead of an interval of a value below 0 or above 100 %."""
+
+SLICES_MISSING: Final = "slices are missing within the stack, so volumes and mass are lower bounds and no interval is given"
+"""What is said instead of an interval where the stack has a gap."""
 
 _DIGITS: Final = 4
 _PHASES: Final = ("ED", "ES")
@@ -57,7 +60,7 @@ class Findings:
     views: int = 1
 
     def __post_init__(self) -> None:
-        self._labels: dict[str, tuple[NDArray[np.uint8], Spacing]] = {}
+        self._labels: dict[str, tuple[NDArray[np.uint8], Study]] = {}
         self._body: tuple[float | None, float | None] = (None, None)
         self._of_cine: dict[str, Index] | None = None
         self._phases_found = False
@@ -87,7 +90,7 @@ class Findings:
             self._of_cine = indices(segmentation, heart_rate=_told_heart_rate(study))
             self._phases_found = study.end_diastole is None or study.end_systole is None
             named = {_phase(self._of_cine, "es"): "ES", _phase(self._of_cine, "ed"): "ED"}
-        for index, volumes in enumerate(structure_volumes(segmentation.labels, study.spacing)):
+        for index, volumes in enumerate(structure_volumes(segmentation.labels, study.spacing, study.slice_extents)):
             phase = named.get(index)
             millilitres = {f"{part.name.lower()}_ml": round(float(volumes[part]), _DIGITS) for part in FOREGROUND}
             row = {"image": image, "frame": first_frame + index, "phase": phase, **millilitres}
@@ -95,7 +98,7 @@ class Findings:
             judged = {"end_slices": verdicts[index], "slice_risk": risks[index] if risks else []} if verdicts else {}
             self.frames.append(row | judged)
             if phase is not None and study.n_phases == 1:
-                self._labels[phase] = (segmentation.labels[index], study.spacing)
+                self._labels[phase] = (segmentation.labels[index], study)
 
     def indices(self) -> dict[str, Index]:
         """The clinical indices: from the ED and ES frames, or from the cine where they are not both frames of their own.
@@ -104,9 +107,18 @@ class Findings:
         """
         if self._of_cine is not None and self.rest_on_cine:
             return self._of_cine
-        unknown = (None, _ANY_SPACING)
-        (end_diastole, spacing_ed), (end_systole, spacing_es) = (self._labels.get(phase, unknown) for phase in _PHASES)
-        return ventricular_indices(end_diastole, end_systole, spacing_ed, spacing_es, height_cm=self._body[0], weight_kg=self._body[1])
+        (end_diastole, ed), (end_systole, es) = (self._labels.get(phase, (None, None)) for phase in _PHASES)
+        return ventricular_indices(
+            end_diastole,
+            end_systole,
+            _ANY_SPACING if ed is None else ed.spacing,
+            _ANY_SPACING if es is None else es.spacing,
+            height_cm=self._body[0],
+            weight_kg=self._body[1],
+            extents_ed=None if ed is None else ed.slice_extents,
+            extents_es=None if es is None else es.slice_extents,
+            slices_missing=any(study is not None and bool(study.gaps) for study in (ed, es)),
+        )
 
     @property
     def rest_on_cine(self) -> bool:
@@ -137,11 +149,15 @@ class Findings:
         Args:
             calibration: Gives the intervals, cut off where the index cannot go: below zero, and above 100 %. A value that is itself there
                 has none, and a note says so. They were learnt where ED and ES were known, and with one view; where these had to be
-                found on the volume curve, or there were more views, a note says so.
+                found on the volume curve, or there were more views, a note says so. Where slices are missing there are none, and volumes
+                and mass are marked as lower bounds.
         """
         rows = {name: asdict(index) for name, index in self.indices().items()}
+        slices_missing = any(row["lower_bound"] for row in rows.values())
         for row in rows.values():
             del row["name"]
+            if not row["lower_bound"]:
+                del row["lower_bound"]
             row["value"] = None if row["value"] is None else round(row["value"], _DIGITS)
         notes = [FOUND_PHASES] * (self.phases == "found") + [SEVERAL_VIEWS] * (self.views > 1)
         note = {"interval_note": "; ".join(notes)} if notes else {}
@@ -149,6 +165,9 @@ class Findings:
         for name, half_width in half_widths.items():
             value = rows[name]["value"]
             if value is None:
+                continue
+            if slices_missing:
+                rows[name]["interval_note"] = SLICES_MISSING
                 continue
             lowest, highest = 0.0, 100.0 if rows[name]["unit"] == "%" else math.inf
             if not lowest <= value <= highest:

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Final
 
 from shortaxis.datasets.acdc import INFO, list_images, read_patient
 from shortaxis.errors import InputError
+from shortaxis.io.checks import archive_kind
 from shortaxis.io.dicom import find_studies, is_dicom
 from shortaxis.segmenting.encoding import as_utf8
 
@@ -242,6 +243,9 @@ def _dicom(path: Path, name: str) -> PlannedStudy:
 def _plain(path: Path) -> PlannedStudy:
     match = _NIFTI.fullmatch(path.name)
     if match is None:
+        kind = archive_kind(path)
+        if kind is not None:
+            return _unfit(path, f"{path}: is a {kind} archive; unpack it and give the folder")
         return _unfit(path, f"{path}: is neither a NIfTI file (.nii or .nii.gz) nor a DICOM file; convert it, or give a folder")
     stem, ending = match["stem"], match["ending"].lower()
     labels = Path(stem + (ending if ending in _IN_FOLDER else ".nii.gz"))

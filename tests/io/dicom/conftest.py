@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 
 from shortaxis.io.dicom.headers import Plane
@@ -107,3 +108,16 @@ def sunnybrook() -> Path:
     if not any(root.rglob("*.dcm")):
         pytest.skip(f"no Sunnybrook study: set {SUNNYBROOK_VARIABLE} to the folder of SCD0000301")
     return root
+
+
+@pytest.fixture
+def edit_files():
+    """Change files by a function of the data set and its number: its place in the list, or one less than an attribute."""
+
+    def edit(files, change, by=None) -> None:
+        for place, file in enumerate(files):
+            dataset = pydicom.dcmread(file)
+            change(dataset, place if by is None else int(dataset[by].value) - 1)
+            dataset.save_as(file)
+
+    return edit

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from shortaxis.io.dicom.geometry import BASE_TO_APEX, apexward, by_position, normal, stack_affine, tilt, to_ras
+from shortaxis.io.dicom.geometry import BASE_TO_APEX, apexward, by_position, normal, slice_extents, stack_affine, tilt, to_ras
 
 
 def orientation_of(rotation) -> tuple[float, ...]:
@@ -83,7 +83,8 @@ def test_without_a_telling_normal_slices_stay_as_numbered(make_plane):
 def test_uneven_distances_are_named_and_the_median_taken(make_plane):
     affine, distance, notes = stack_affine([make_plane(at) for at in (0.0, 8.0, 24.0, 32.0)])
     assert distance == pytest.approx(8.0)
-    assert "16.0 mm between 2 and 3" in " ".join(notes)
+    (note,) = notes
+    assert "16.0 mm between 2 and 3" in note
     np.testing.assert_allclose(affine[:3, 0], BASE_TO_APEX * 8.0 * [-1, -1, 1], atol=1e-9)
 
 
@@ -103,3 +104,38 @@ def test_one_slice_is_as_thick_as_its_header_says(make_plane):
 
 def test_ras_turns_two_axes_round():
     assert to_ras(np.array([[1.0, 2.0, 3.0]])).tolist() == [[-1.0, -2.0, 3.0]]
+
+
+@pytest.mark.parametrize(
+    ("places", "extents", "gaps"),
+    [
+        ((0, 8, 16, 24), None, ()),
+        ((0, 8, 16.05, 24), None, ()),
+        ((0, 7, 14, 28, 42), (7, 7, 10.5, 14, 14), ()),
+        ((0, 8, 20, 28), (8, 10, 10, 8), ()),
+        ((0, 8, 24, 32), None, (1,)),
+        ((0, 8, 16, 40, 48, 56), None, (2,)),
+        ((0, 16, 24, 32), None, (0,)),
+        ((0, 8, 16, 32), None, (2,)),
+        ((0, 14, 42, 56, 84, 98), None, (1, 3)),
+        ((0, 6, 12, 36, 44), (6, 6, 6, 8, 8), (2,)),
+        ((0, 30), None, ()),
+        ((0,), None, ()),
+    ],
+)
+def test_a_slice_stands_for_half_the_distance_to_its_neighbours_and_for_nothing_of_a_gap(make_plane, places, extents, gaps):
+    found, missing = slice_extents([make_plane(float(at)) for at in places])
+    assert missing == gaps
+    assert (found is None) == (extents is None)
+    if extents is not None:
+        assert found == pytest.approx(extents)
+
+
+@given(st.lists(st.floats(6, 8.5), min_size=2, max_size=12))
+def test_extents_fill_the_stack_and_half_a_distance_beyond(steps):
+    plane = _plane_factory()
+    slices = [plane(position=(0.0, 0.0, float(at)), orientation=(1, 0, 0, 0, 1, 0)) for at in np.cumsum([0.0, *steps])]
+    extents, gaps = slice_extents(slices)
+    assert gaps == ()
+    if extents is not None:
+        assert sum(extents) == pytest.approx(sum(steps) + (steps[0] + steps[-1]) / 2)

@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from shortaxis.io.dicom.phases import acquisitions, choose_clock, order_phases
+from shortaxis.io.dicom.phases import choose_clock, order_phases
+from shortaxis.io.dicom.repeats import acquisitions
 
 
 def times(phases, clock="TriggerTime"):
@@ -147,3 +148,39 @@ def test_phase_times_are_in_ms_or_unknown(make_plane, clock, readings, told, exp
     ordered = order_phases([[make_plane(d, clocks={clock: value}, **told) for value in readings] for d in (0, 8, 16)])
     assert ordered.clock == clock
     assert ordered.times == expected
+
+
+def test_rounded_times_of_neighbouring_phases_are_no_repeats(make_plane):
+    planes = [make_plane(clocks={"TriggerTime": float(time)}) for time in (0, 300, 300, 450, 600)]
+    mixed = planes.copy()
+    random.Random(2).shuffle(mixed)
+    ordered = order_phases([mixed])
+    assert ordered.planes == [planes]
+    assert ordered.notes == []
+
+
+def test_rounded_times_acquired_twice_are_two_acquisitions(make_plane):
+    first, again = (
+        [make_plane(clocks={"TriggerTime": float(time)}, acquired=turn) for time in (0, 300, 300, 450, 600)] for turn in (1.0, 2.0)
+    )
+    assert order_phases([first + again]).planes == [again]
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("phases", [5, 20])
+def test_instance_numbers_at_random_are_no_repeats(make_plane, seed, phases):
+    numbers = random.Random(seed).sample(range(1, 100), phases)
+    planes = [make_plane(clocks={"TriggerTime": 40.0 * t, "InstanceNumber": number * 1e5}) for t, number in enumerate(numbers)]
+    assert order_phases([planes]).planes == [planes]
+
+
+def test_a_copy_with_the_same_instance_number_is_no_phase(make_plane):
+    planes = [
+        make_plane(clocks={"TriggerTime": 40.0 * t, "InstanceNumber": t}, sop_instance_uid=f"{n}") for n in range(2) for t in range(6)
+    ]
+    assert sorted(map(len, acquisitions(planes, "TriggerTime"))) == [6, 6]
+
+
+def test_where_nothing_but_numbers_orders_the_phases_it_is_said(make_plane):
+    ordered = order_phases([[make_plane(d) for _ in range(6)] for d in (0, 8, 16)])
+    assert "instance numbers" in ordered.notes[0]

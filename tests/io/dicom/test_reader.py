@@ -192,6 +192,56 @@ def test_the_later_acquisition_of_a_slice_counts_and_this_is_said_aloud(tmp_path
     assert np.array_equal(study.pixels, cine.pixels)
 
 
+def test_a_stack_on_one_grid_is_never_resampled_and_its_slices_are_even(tmp_path, cine, monkeypatch):
+    def fail(*_):
+        raise AssertionError
+
+    monkeypatch.setattr("shortaxis.io.dicom.pixels.resample", fail)
+    write_dicom(tmp_path, cine, accidents=Accidents(shuffle=1))
+    study = read_dicom(tmp_path)
+    assert study.pixels.tobytes() == cine.pixels.tobytes()
+    assert (study.slice_extents, study.gaps) == (None, ())
+    assert not any(instance.resampled for phase in study.source.instances for instance in phase)
+
+
+def test_deviating_slices_are_read_on_the_grid_of_the_others_and_named(tmp_path, cine, edit_files):
+    """One slice has four more pixels on each side, another has its rows and columns exchanged."""
+
+    def widen(dataset, _):
+        row, column = np.split(np.array(dataset.ImageOrientationPatient, float), 2)
+        dataset.ImagePositionPatient = list(np.array(dataset.ImagePositionPatient, float) - 4 * (1.25 * row + 1.5 * column))
+        dataset.PixelData = np.pad(dataset.pixel_array, 4).tobytes()
+        dataset.Rows, dataset.Columns = dataset.Rows + 8, dataset.Columns + 8
+
+    def exchange(dataset, _):
+        row, column = np.split(np.array(dataset.ImageOrientationPatient, float), 2)
+        dataset.PixelData = dataset.pixel_array.T.copy().tobytes()
+        dataset.ImageOrientationPatient, dataset.PixelSpacing = [*column, *row], [1.25, 1.5]
+        dataset.Rows, dataset.Columns = dataset.Columns, dataset.Rows
+
+    files = write_dicom(tmp_path, cine)
+    edit_files(files[5:10], widen)
+    edit_files(files[20:25], exchange)
+    with pytest.warns(DataWarning, match="slice 2 .*44 × 48") as said:
+        study = read_dicom(tmp_path)
+    assert any("slice 5" in str(one.message) and "90.0°" in str(one.message) for one in said)
+    np.testing.assert_allclose(study.pixels, cine.pixels, atol=1e-2)
+    np.testing.assert_allclose(study.affine, cine.affine, atol=1e-5)
+    assert [instance.resampled for instance in study.source.instances[0]] == [False, True, False, False, True]
+
+
+def test_unevenly_planned_slices_have_extents_and_a_gap_has_none(tmp_path, cine):
+    write_dicom(tmp_path / "uneven", cine, accidents=Accidents(offsets={3: 4.0, 4: 8.0}))
+    with pytest.warns(DataWarning, match="half the distance"):
+        study = read_dicom(tmp_path / "uneven")
+    assert study.slice_extents == pytest.approx((8, 8, 10, 12, 12))
+    assert study.gaps == ()
+    write_dicom(tmp_path / "gap", cine, accidents=Accidents(drop_slices=(1, 2)))
+    with pytest.warns(DataWarning, match="missing between 1 and 2, so volumes are lower bounds"):
+        study = read_dicom(tmp_path / "gap")
+    assert (study.slice_extents, study.gaps) == (None, (0,))
+
+
 def test_copies_of_a_file_count_once(tmp_path, cine):
     write_dicom(tmp_path, cine, accidents=Accidents(copy=((0, 0), (4, 2))))
     with pytest.warns(DataWarning, match="2 images are there twice and counted once"):

@@ -116,13 +116,16 @@ def test_images_without_pixels_or_place_are_told_apart(tmp_path, cine):
     edit(files[4], lambda dataset: dataset.__delitem__("Rows"))
     scan = scan_headers(tmp_path)
     assert scan.damaged == {files[0]: "ends before its pixels, or never had any"}
-    assert scan.others == {**dict.fromkeys(files[1:4], "has no position in the patient"), files[4]: "is not an image"}
+    words = {files[1]: "no position", files[2]: "PixelSpacing", files[3]: "no position", files[4]: "not an image"}
+    assert scan.others.keys() == words.keys()
+    assert all(word in scan.others[file] for file, word in words.items())
 
 
 def test_several_frames_without_functional_groups_have_no_place(tmp_path, cine):
     (file,) = write_dicom(tmp_path, cine, enhanced=True)
     edit(file, lambda dataset: dataset.__delitem__("PerFrameFunctionalGroupsSequence"))
-    assert scan_headers(file).others == {file: "has no position in the patient"}
+    with pytest.raises(InputError, match="classic multi-frame"):
+        read_dicom(file)
 
 
 def test_an_enhanced_file_without_shared_groups_is_read_if_each_frame_says_all(tmp_path, cine):
@@ -159,3 +162,35 @@ def test_pydicoms_own_settings_are_left_as_they_were(tmp_path, cine):
     before = pydicom.config.settings.reading_validation_mode
     survey_dicom(tmp_path)
     assert pydicom.config.settings.reading_validation_mode == before
+
+
+def test_images_of_the_cine_that_lack_their_place_are_counted(tmp_path, cine):
+    files = write_dicom(tmp_path, cine)
+    for file in files[20:]:
+        edit(file, lambda dataset: dataset.__delitem__("ImagePositionPatient"))
+    with pytest.warns(DataWarning, match="5 images of its series cannot be used"):
+        assert read_dicom(tmp_path).n_slices == 4
+
+
+def test_decimal_commas_are_read(tmp_path, cine):
+    for file in write_dicom(tmp_path, cine):
+        content = file.read_bytes()
+        for text in (b"1.5\\1.25", b"17.5"):
+            content = content.replace(text, text.replace(b".", b","))
+        file.write_bytes(content)
+    study = read_dicom(tmp_path)
+    assert np.array_equal(study.pixels, cine.pixels)
+    assert study.spacing == pytest.approx(cine.spacing)
+
+
+def test_a_link_to_nothing_is_left_out_by_name(tmp_path, cine):
+    write_dicom(tmp_path, cine)
+    (tmp_path / "gone.dcm").symlink_to("nowhere")
+    with pytest.warns(DataWarning, match=r"gone\.dcm"):
+        assert np.array_equal(read_dicom(tmp_path).pixels, cine.pixels)
+
+
+def test_a_folder_with_an_archive_says_to_unpack_it(tmp_path):
+    (tmp_path / "study.zip").write_bytes(b"PK\x03\x04" + bytes(60))
+    with pytest.raises(InputError, match="unpack"):
+        read_dicom(tmp_path)

@@ -267,3 +267,27 @@ def test_an_absent_path_is_named(tmp_path, study):
 def test_masks_need_a_study_from_dicom(written, cine):
     with pytest.raises(InputError, match=r"^DICOM-SEG needs .*read from DICOM"):
         read_dicom_seg(written[0], cine)
+
+
+def test_labels_of_a_resampled_slice_lie_on_the_grid_of_the_study_and_come_back(tmp_path, cine, edit_files):
+    def widen(dataset, _):
+        row, column = np.split(np.array(dataset.ImageOrientationPatient, float), 2)
+        dataset.ImagePositionPatient = list(np.array(dataset.ImagePositionPatient, float) - 4 * (1.25 * row + 1.5 * column))
+        dataset.PixelData = np.pad(dataset.pixel_array, 4).tobytes()
+        dataset.Rows, dataset.Columns = dataset.Rows + 8, dataset.Columns + 8
+
+    edit_files(write_dicom(tmp_path / "in", cine)[:5], widen)
+    study = read_quietly(tmp_path / "in")
+    assert study.source.instances[0][0].resampled
+    labels = some_labels(study.pixels.shape)
+    (file,) = write_dicom_seg(labels, study, tmp_path / "out", model_name="m", phases=[2])
+    assert np.array_equal(read_dicom_seg(file, study).labels, labels[[2]])
+    written = pydicom.dcmread(file)
+    assert (written.Rows, written.Columns) == study.pixels.shape[2:]
+    preserved = [
+        source.get("SpatialLocationsPreserved")
+        for group in written.PerFrameFunctionalGroupsSequence
+        for source in group.DerivationImageSequence[0].SourceImageSequence
+        if source.ReferencedSOPInstanceUID == study.source.instances[2][0].sop_instance_uid
+    ]
+    assert set(preserved) == {"NO"}

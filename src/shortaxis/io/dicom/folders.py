@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from shortaxis.io.dicom.scanning import is_dicom, lenient_pydicom
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+_SAMPLES: Final = 3
+"""Files of a folder whose study UIDs are compared."""
 
 
 def find_studies(folder: Path | str) -> list[Path]:
@@ -46,12 +49,10 @@ def _study_uid(folder: Path, names: Sequence[str]) -> str | None:
 
     The media directory (DICOMDIR) has none: it belongs to all studies.
     """
-    uid = None
-    for name in sorted(names):
-        if is_dicom(folder / name):
-            uid = _uid_of(folder / name)
-            if uid:
-                break
+    files = [name for name in sorted(names) if is_dicom(folder / name)]
+    uid = next((uid for name in files if (uid := _uid_of(folder / name))), "" if files else None)
+    if uid and len({_uid_of(folder / files[index]) for index in (0, len(files) // 2, -1)}) == _SAMPLES:
+        return ""  # some anonymisers give each file a study UID of its own, which tells no study
     return uid
 
 

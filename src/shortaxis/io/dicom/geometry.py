@@ -33,6 +33,12 @@ SAME_PLACE: Final = 0.5
 """Distance in mm below which two slices lie at the same place: rounding, and the scanner's own."""
 EVEN: Final = 0.1
 """Deviation in mm of a slice distance that is still even spacing."""
+ALIGNED: Final = 0.1
+"""Largest angle in degrees between directions that differ by rounding only: a third of a millimetre at the border of an image."""
+SAME_SPACING: Final = 1e-3
+"""Largest relative difference of pixel sizes that differ by rounding only: a quarter of a pixel across an image."""
+GAP: Final = 1.5
+"""A distance more than this many times as large as both beside it leaves room for a slice that is missing."""
 
 _TO_RAS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -118,7 +124,7 @@ def stack_affine(slices: Sequence[Plane]) -> tuple[NDArray[np.float64], float, l
         if even:
             distance = float(gaps.mean())
         step = span * distance / float(axis @ span)
-        notes = [] if even else [_say_gaps(gaps, distance)]
+        notes = [] if even else [_say_gaps(gaps, distance, slice_extents(slices)[1])]
         aside = places - places[0] - np.arange(len(slices))[:, None] * step
         aside -= (aside @ axis)[:, None] * axis
         stagger = float(np.linalg.norm(aside, axis=1).max())
@@ -130,15 +136,55 @@ def stack_affine(slices: Sequence[Plane]) -> tuple[NDArray[np.float64], float, l
     return _TO_RAS @ affine, distance, notes
 
 
+def slice_extents(slices: Sequence[Plane]) -> tuple[tuple[float, ...] | None, tuple[int, ...]]:
+    """Give the length along the normal that each slice stands for, and where slices are missing.
+
+    A slice stands for half the distance to each of its neighbours; outwards, the slices at the ends stand for as much as inwards. A
+    distance more than `GAP` times as large as both beside it has room for another slice, and the slices beside it stand for no more of it
+    than of the distance on their other side.
+
+    Args:
+        slices: One plane for each slice, in order; of one orientation.
+
+    Returns:
+        Lengths in mm, (D,), or None where all are the slice distance of `stack_affine`; index of each slice after which one is missing.
+    """
+    gaps = _distances(slices)
+    if len(gaps) == 0 or np.abs(gaps - np.median(gaps)).max() <= EVEN:
+        return None, ()
+    beside = [[gaps[other] for other in (index - 1, index + 1) if 0 <= other < len(gaps)] for index in range(len(gaps))]
+    missing = tuple(index for index, near in enumerate(beside) if near and gaps[index] > GAP * max(near))
+    before, after = gaps.copy(), gaps.copy()  # as the slices before and after each distance see it
+    for index in missing:
+        usual = beside[index]
+        before[index], after[index] = usual[0], usual[-1]
+    inwards, outwards = np.concatenate([before, after[-1:]]), np.concatenate([before[:1], after])
+    lengths = (inwards + outwards) / 2
+    if np.abs(lengths - np.median(gaps)).max() <= EVEN:
+        return None, missing
+    return tuple(float(mm) for mm in lengths), missing
+
+
+def _distances(slices: Sequence[Plane]) -> NDArray[np.float64]:
+    """Distances of the slices along the normal in mm, (D - 1,)."""
+    places = np.array([plane.position for plane in slices])
+    axis = normal(slices[0])
+    return np.abs(np.diff(places @ axis))
+
+
 def to_ras(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Bring points (n, 3) from LPS to RAS+."""
     turned: NDArray[np.float64] = points * np.array([-1.0, -1.0, 1.0])
     return turned
 
 
-def _say_gaps(gaps: NDArray[np.float64], distance: float) -> str:
+def _say_gaps(gaps: NDArray[np.float64], distance: float, missing: Sequence[int]) -> str:
     odd = [f"{gap:.1f} mm between {number + 1} and {number + 2}" for number, gap in enumerate(gaps) if abs(gap - distance) > EVEN]
-    return f"slices are not evenly spaced: {distance:.1f} mm is usual, but {', '.join(odd)} (counted from the base)"
+    said = f"slices are not evenly spaced: {distance:.1f} mm is usual, but {', '.join(odd)} (counted from the base)"
+    if not missing:
+        return f"{said}; each slice stands for half the distance to its neighbours"
+    places = " and ".join(f"between {index + 1} and {index + 2}" for index in missing)
+    return f"{said}; slices are missing {places}, so volumes are lower bounds"
 
 
 def _first_number(planes: Sequence[Plane]) -> float:

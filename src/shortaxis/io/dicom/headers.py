@@ -10,9 +10,10 @@ import re
 from collections import ChainMap
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from shortaxis.io.dicom.values import flat_groups, many, number, numbers, seconds, texts, whole
+from shortaxis.io.dicom.dimensions import phase_indices
+from shortaxis.io.dicom.values import days, flat_groups, many, number, numbers, numbers_of, seconds, texts, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,11 +27,16 @@ CLOCKS: Final = (
     "ActualCardiacTriggerDelayTime",
     "NominalPercentageOfCardiacPhase",
     "TemporalPositionIndex",
+    "DimensionIndexValues",
     "AcquisitionTime",
     "ContentTime",
     "InstanceNumber",
 )
 """What may order the phases, the most telling first."""
+IN_MS: Final = frozenset(CLOCKS[:3])
+"""Clocks that show ms."""
+HEART_CLOCKS: Final = CLOCKS[:6]
+"""Clocks that show a place in the heart cycle, not a time of day or a place in the file."""
 
 # fmt: off
 WANTED: Final = frozenset(
@@ -44,7 +50,8 @@ WANTED: Final = frozenset(
         "ContentDate", "ContentTime", "AcquisitionNumber", "FrameAcquisitionNumber", "InstanceNumber", "NominalInterval",
         "RRIntervalTimeNominal", "HeartRate", "ScanningSequence", "SequenceName", "EchoTime", "EffectiveEchoTime",
         "InversionTime", "InversionTimes", "PhaseContrast", "RescaleSlope", "RescaleIntercept", "PatientSize", "PatientWeight",
-        "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+        "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "DimensionIndexSequence", "DimensionIndexValues",
+        "PulseSequenceName", "SequenceVariant", "ContrastBolusAgent", "Tagging", "InversionRecovery",
     ]
 )
 # fmt: on
@@ -55,6 +62,20 @@ _PHASE_TOKENS: Final = frozenset(
 _FLOW_TOKENS: Final = frozenset({"FLOW_ENCODED", "PHASE CONTRAST M", "M_PCA"})
 _FLOW_NAME: Final = re.compile(r"_v\d")
 """Velocity encoding in the name of a Siemens sequence, such as fl2d1_v150in."""
+
+
+NO_PLACE: Final = "has no position in the patient (ImagePositionPatient, ImageOrientationPatient)"
+NO_SPACING: Final = "does not say the size of its pixels (PixelSpacing)"
+CLASSIC_MULTI_FRAME: Final = "holds several frames without a place for each (classic multi-frame)"
+
+
+class Geometry(NamedTuple):
+    """The grid of one image: matrix (rows, columns), pixel spacing (row, column) in mm, direction cosines and position (LPS, mm)."""
+
+    shape: tuple[int, int]
+    spacing: tuple[float, ...]
+    orientation: tuple[float, ...]
+    position: tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -77,7 +98,7 @@ class Plane:
         orientation: Direction cosines (LPS) of a row, then of a column.
         position: Centre of the first pixel in mm (LPS).
         thickness: Slice thickness in mm.
-        clocks: What the header says for each of `CLOCKS`; times of day in s.
+        clocks: What the header says for each of `CLOCKS`; times of day in s, counted from a fixed day where the date is known.
         acquired: Day and time of acquisition in s, only good for comparing; -inf where unknown.
         acquisition_number: Number of the acquisition.
         sequence: Kind of pulse sequence (ScanningSequence).
@@ -91,6 +112,10 @@ class Plane:
         height_m: Body height in m.
         weight_kg: Body weight in kg.
         manufacturer: Maker of the scanner.
+        sequence_name: Name and variant of the pulse sequence in lower case: a hint, like the description.
+        has_contrast: Whether a contrast agent was given.
+        is_tagged: Whether the magnetisation was tagged.
+        stored: The grid of the image itself, where the plane lies on the grid of its stack and the pixels are to be resampled.
     """
 
     path: Path
@@ -122,6 +147,10 @@ class Plane:
     height_m: float | None
     weight_kg: float | None
     manufacturer: str | None
+    sequence_name: str = ""
+    has_contrast: bool = False
+    is_tagged: bool = False
+    stored: Geometry | None = None
 
 
 @cache
@@ -133,7 +162,7 @@ def wanted_tags() -> dict[int, str]:
     return {BaseTag(tag): name for name in WANTED if (tag := tag_for_keyword(name)) is not None}
 
 
-def planes_of(path: Path, dataset: Dataset, top: dict[str, Any]) -> list[Plane] | None:
+def planes_of(path: Path, dataset: Dataset, top: dict[str, Any]) -> list[Plane] | str:
     """Give the planes of a file.
 
     Args:
@@ -142,25 +171,46 @@ def planes_of(path: Path, dataset: Dataset, top: dict[str, Any]) -> list[Plane] 
         top: The wanted values of the header's top level.
 
     Returns:
-        The planes, or None where they have no place in the patient.
+        The planes, or why it has none that can be used.
     """
     wanted, groups = wanted_tags(), dataset.get("PerFrameFunctionalGroupsSequence")
     if not groups:
-        one = _plane(path, 0, top) if whole(top.get("NumberOfFrames")) in {None, 1} else None
-        return None if one is None else [one]
+        if whole(top.get("NumberOfFrames")) not in {None, 1}:
+            return CLASSIC_MULTI_FRAME
+        one = _plane(path, 0, top)
+        return one if isinstance(one, str) else [one]
+    claimed = whole(top.get("NumberOfFrames"))
+    if claimed is not None and claimed != len(groups):
+        return f"describes {len(groups)} frames but claims {claimed}"
     shared = dataset.get("SharedFunctionalGroupsSequence")
     common = flat_groups(shared[0], wanted) if shared else {}
-    planes = [_plane(path, number, ChainMap(flat_groups(group, wanted), common, top)) for number, group in enumerate(groups)]
-    return None if None in planes else [plane for plane in planes if plane is not None]
+    headers = [ChainMap(flat_groups(group, wanted), common, top) for group in groups]
+    found = [_plane(path, number, header) for number, header in enumerate(headers)]
+    reason = next((one for one in found if isinstance(one, str)), None)
+    if reason is not None:
+        return reason
+    planes = [plane for plane in found if not isinstance(plane, str)]
+    indices = [numbers_of(header.get("DimensionIndexValues")) for header in headers]
+    for plane, index in zip(planes, phase_indices(dataset, [plane.position for plane in planes], indices), strict=True):
+        if index is not None:
+            plane.clocks["DimensionIndexValues"] = index
+    return planes
 
 
-def _plane(path: Path, frame: int, header: Mapping[str, Any]) -> Plane | None:
-    orientation, position = numbers(header.get("ImageOrientationPatient"), 6), numbers(header.get("ImagePositionPatient"), 3)
-    spacing = numbers(header.get("PixelSpacing"), 2)
-    if orientation is None or position is None or spacing is None or min(spacing) <= 0:
-        return None
-    if _spanned(orientation) < 0.5:
-        return None
+def _misplaced(header: Mapping[str, Any]) -> str | None:
+    """Why an image cannot be put in its place, or None."""
+    orientation, spacing = numbers(header.get("ImageOrientationPatient"), 6), numbers(header.get("PixelSpacing"), 2)
+    if orientation is None or numbers(header.get("ImagePositionPatient"), 3) is None or _spanned(orientation) < 0.5:
+        return NO_PLACE
+    return NO_SPACING if spacing is None or min(spacing) <= 0 else None
+
+
+def _plane(path: Path, frame: int, header: Mapping[str, Any]) -> Plane | str:
+    reason = _misplaced(header)
+    if reason is not None:
+        return reason
+    orientation, position = numbers(header.get("ImageOrientationPatient"), 6) or (), numbers(header.get("ImagePositionPatient"), 3) or ()
+    spacing = numbers(header.get("PixelSpacing"), 2) or ()
     tokens = tuple(token.upper() for key in ("ImageType", "FrameType", "ComplexImageComponent") for token in texts(header.get(key)))
     instance = number(header.get("InstanceNumber"))
     rate, interval = number(header.get("HeartRate")), number(header.get("RRIntervalTimeNominal") or header.get("NominalInterval"))
@@ -183,7 +233,7 @@ def _plane(path: Path, frame: int, header: Mapping[str, Any]) -> Plane | None:
         clocks=_clocks(header, None if instance is None else instance * 1e5 + frame),
         acquired=_acquired(header),
         acquisition_number=whole(header.get("FrameAcquisitionNumber", header.get("AcquisitionNumber"))),
-        sequence=" ".join(texts(header.get("ScanningSequence"))),
+        sequence=" ".join([*texts(header.get("ScanningSequence")), *["IR"] * (header.get("InversionRecovery") == "YES")]),
         echo_time=number(header.get("EffectiveEchoTime") or header.get("EchoTime")),
         inversion_time=number(next(iter(many(header.get("InversionTimes"))), header.get("InversionTime"))),
         is_phase=not _PHASE_TOKENS.isdisjoint(tokens),
@@ -196,6 +246,11 @@ def _plane(path: Path, frame: int, header: Mapping[str, Any]) -> Plane | None:
         height_m=number(header.get("PatientSize")) or None,
         weight_kg=number(header.get("PatientWeight")) or None,
         manufacturer=str(header.get("Manufacturer") or "") or None,
+        sequence_name=" ".join(
+            " ".join(texts(header.get(key))) for key in ("SequenceName", "PulseSequenceName", "SequenceVariant")
+        ).lower(),
+        has_contrast=bool(header.get("ContrastBolusAgent")),
+        is_tagged=header.get("Tagging") not in {None, "", "NONE"},
     )
 
 
@@ -209,22 +264,24 @@ def _clocks(header: Mapping[str, Any], instance: float | None) -> dict[str, floa
     said = {name: number(header.get(name)) for name in CLOCKS[:5]}
     if said["TemporalPositionIndex"] is None:
         said["TemporalPositionIndex"] = number(header.get("TemporalPositionIdentifier"))
-    moment = str(header.get("FrameAcquisitionDateTime") or header.get("AcquisitionDateTime") or "")
-    said["AcquisitionTime"] = seconds(moment[8:] or header.get("AcquisitionTime"))
-    said["ContentTime"] = seconds(header.get("ContentTime"))
-    said["InstanceNumber"] = instance
+    acquired, content = _times_of_day(header)
+    said |= {"AcquisitionTime": acquired, "ContentTime": content, "InstanceNumber": instance}
     return {name: value for name, value in said.items() if value is not None}
 
 
-def _acquired(header: Mapping[str, Any]) -> float:
+def _times_of_day(header: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    """Times of acquisition and of content in s, each counted from a fixed day where its date is known."""
     moment = str(header.get("FrameAcquisitionDateTime") or header.get("AcquisitionDateTime") or "")
-    for day, clock in (
-        (moment[:8], moment[8:]),
-        (header.get("AcquisitionDate"), header.get("AcquisitionTime")),
-        (header.get("ContentDate"), header.get("ContentTime")),
-    ):
-        time = seconds(clock)
-        if time is not None:
-            # An anonymised day such as 20120000 is none, but it still comes before the next one.
-            return (number(day) or 0.0) * 86400 + time
-    return -math.inf
+    acquired = _instant(moment[:8], moment[8:])
+    if acquired is None:
+        acquired = _instant(header.get("AcquisitionDate"), header.get("AcquisitionTime"))
+    return acquired, _instant(header.get("ContentDate"), header.get("ContentTime"))
+
+
+def _instant(day: Any, clock: Any) -> float | None:
+    time = seconds(clock)
+    return None if time is None else (days(day) or 0.0) * 86400 + time
+
+
+def _acquired(header: Mapping[str, Any]) -> float:
+    return next((time for time in _times_of_day(header) if time is not None), -math.inf)

@@ -3,9 +3,9 @@
 Clock: the first of `headers.CLOCKS` that every image of the stack carries and that tells the images of each slice apart. A clock in ms
 must also run for 50 ms at least, since triggers that merely jitter do not order phases.
 
-Repeats: a slice that was acquired again shows by a second series, by an acquisition number, by a clock that starts anew along the
-instance numbers, or by the same reading twice. The acquisition that began last counts, unless it holds fewer than half as many phases
-as another.
+Repeats: a slice that was acquired again shows by a second series, by an acquisition number, by a clock that starts again along the
+instance numbers, or by the same reading twice (`shortaxis.io.dicom.repeats`). The acquisition that began last counts, unless it holds fewer
+than half as many phases as another. Phases of one reading, as rounded times have them, are ordered by their instance numbers.
 
 Missing phases: the number of phases T is what most slices have (of two, the larger). A slice with another number is sampled at the T
 usual times: relative to its own heart cycle where it was sampled at another rate, to the usual one where phases are lost; the nearest
@@ -16,20 +16,21 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from shortaxis.io.dicom.headers import CLOCKS
+from shortaxis.io.dicom.headers import CLOCKS, IN_MS
+from shortaxis.io.dicom.repeats import acquisitions, moment, reading, split
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from shortaxis.io.dicom.headers import Plane
 
-IN_MS: Final = frozenset(CLOCKS[:3])
 LEAST_SPAN: Final = 50.0
 """ms that a clock must run to order phases."""
 
@@ -67,7 +68,7 @@ def order_phases(slices: Sequence[Sequence[Plane]]) -> Phases:
         last, repeats = _latest(acquisitions(planes, clock))
         if repeats > 1:
             events[f"acquired {repeats} times; the {_which(last, planes)} counts"].append(number)
-        chosen.append(sorted(last, key=lambda plane: plane.clocks[clock]))
+        chosen.append(sorted(last, key=lambda plane: (plane.clocks[clock], reading(plane, "InstanceNumber"))))
     counts = Counter(map(len, chosen))
     usual = max(counts, key=lambda count: (counts[count], count))
     full = np.array([[plane.clocks[clock] for plane in planes] for planes in chosen if len(planes) == usual])
@@ -80,7 +81,8 @@ def order_phases(slices: Sequence[Sequence[Plane]]) -> Phases:
         if len(planes) != usual:
             events[f"given {usual} phases by the nearest in the heart cycle, from {len(planes)}"].append(number)
         kept.append(planes if len(planes) == usual else _resampled(planes, clock, centre))
-    return Phases(kept, clock, _times(clock, centre, kept[0][0]), [_say(what, numbers, len(slices)) for what, numbers in events.items()])
+    notes = [_say(what, numbers, len(slices)) for what, numbers in events.items()]
+    return Phases(kept, clock, _times(clock, centre, kept[0][0]), [*_doubt_of_order(kept, clock), *notes])
 
 
 def choose_clock(slices: Sequence[Sequence[Plane]]) -> str:
@@ -89,33 +91,13 @@ def choose_clock(slices: Sequence[Sequence[Plane]]) -> str:
     return next((clock for clock in CLOCKS if all(_tells(part, clock) for part in parts)), CLOCKS[-1])
 
 
-def acquisitions(planes: Sequence[Plane], clock: str) -> list[list[Plane]]:
-    """Part the planes of one slice into the times that it was acquired.
-
-    Args:
-        planes: All planes at one place.
-        clock: The clock of the stack.
-
-    Returns:
-        One list for each acquisition, in no particular order.
-    """
-    found = []
-    for part in split(planes, [plane.series_uid for plane in planes]):
-        found += _by_number(part, clock) or _by_runs(part, clock) or _by_reading(part, clock)
-    return found
-
-
-def split(planes: Iterable[Plane], keys: Iterable[Hashable]) -> list[list[Plane]]:
-    """Part planes by a key, in the order in which the keys first occur."""
-    parts: dict[Hashable, list[Plane]] = defaultdict(list)
-    for plane, key in zip(planes, keys, strict=True):
-        parts[key].append(plane)
-    return list(parts.values())
-
-
-def reading(plane: Plane, clock: str) -> float:
-    """What a clock shows; 0 where the header has none."""
-    return plane.clocks.get(clock, 0.0)
+def _doubt_of_order(slices: Sequence[Sequence[Plane]], clock: str) -> list[str]:
+    """What has to be said where no time orders the phases."""
+    if clock != CLOCKS[-1] or len(slices[0]) < 2:
+        return []
+    in_file = any(one.path == other.path for planes in slices for one, other in pairwise(planes))
+    by = "their place in the file" if in_file else "their instance numbers"
+    return [f"no time in the headers gives the order of the phases; it is taken from {by}"]
 
 
 def _tells(planes: Sequence[Plane], clock: str) -> bool:
@@ -127,45 +109,10 @@ def _tells(planes: Sequence[Plane], clock: str) -> bool:
     return len(readings) >= min(len(planes), max(2, len(planes) / 4))
 
 
-def _by_number(planes: list[Plane], clock: str) -> list[list[Plane]] | None:
-    return _if_repeats(split(planes, [plane.acquisition_number for plane in planes]), clock)
-
-
-def _by_runs(planes: list[Plane], clock: str) -> list[list[Plane]] | None:
-    ordered = sorted(planes, key=lambda plane: reading(plane, "InstanceNumber"))
-    readings = np.array([reading(plane, clock) for plane in ordered])
-    run = np.concatenate([[0], np.cumsum(np.diff(readings) < 0)])
-    return _if_repeats(split(ordered, run.tolist()), clock)
-
-
-def _if_repeats(parts: list[list[Plane]], clock: str) -> list[list[Plane]] | None:
-    """Take the parts for repeats where each is a series of phases and all run over the same stretch of the cycle."""
-    if len(parts) < 2 or min(map(len, parts)) < 2:
-        return None
-    readings = [[reading(plane, clock) for plane in part] for part in parts]
-    together = min(map(max, readings)) - max(map(min, readings))
-    shortest = min(max(part) - min(part) for part in readings)
-    return parts if together > shortest / 2 and all(len(set(part)) == len(part) for part in readings) else None
-
-
-def _by_reading(planes: list[Plane], clock: str) -> list[list[Plane]]:
-    seen: Counter[float] = Counter()
-    turns = []
-    ordered = sorted(planes, key=_moment)
-    for plane in ordered:
-        turns.append(seen[reading(plane, clock)])
-        seen[reading(plane, clock)] += 1
-    return split(ordered, turns)
-
-
 def _latest(found: list[list[Plane]]) -> tuple[list[Plane], int]:
     most = max(map(len, found))
     whole = [part for part in found if 2 * len(part) >= most]
-    return max(whole, key=lambda part: max(map(_moment, part))), len(found)
-
-
-def _moment(plane: Plane) -> tuple[float, float, float, float]:
-    return plane.acquired, plane.series_number or 0, plane.acquisition_number or 0, reading(plane, "InstanceNumber")
+    return max(whole, key=lambda part: max(map(moment, part))), len(found)
 
 
 def _say(what: str, numbers: list[int], total: int) -> str:
@@ -174,7 +121,7 @@ def _say(what: str, numbers: list[int], total: int) -> str:
 
 
 def _which(taken: Sequence[Plane], planes: Sequence[Plane]) -> str:
-    return "last" if max(map(_moment, planes)) == max(map(_moment, taken)) else "last complete one"
+    return "last" if max(map(moment, planes)) == max(map(moment, taken)) else "last complete one"
 
 
 def _resampled(planes: list[Plane], clock: str, centre: NDArray[np.float64]) -> list[Plane]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import warnings
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,11 +13,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shortaxis.errors import DataWarning, InputError
-from shortaxis.io.dicom.geometry import stack_affine, to_ras
+from shortaxis.io.body import read_body_size
+from shortaxis.io.checks import archive_kind
+from shortaxis.io.dicom.alignment import describe
+from shortaxis.io.dicom.geometry import slice_extents, stack_affine, to_ras
+from shortaxis.io.dicom.limits import MOST_VOXELS
 from shortaxis.io.dicom.phases import order_phases
 from shortaxis.io.dicom.pixels import load_pixels
-from shortaxis.io.dicom.scanning import scan_headers
-from shortaxis.io.dicom.series import Stack, choose, stacks_of
+from shortaxis.io.dicom.scanning import REMEDIES, scan_headers
+from shortaxis.io.dicom.scattered import gathered
+from shortaxis.io.dicom.series import choose, named, stacks_of
+from shortaxis.io.walking import files_below
 from shortaxis.study import Study, Subject
 
 if TYPE_CHECKING:
@@ -26,6 +34,7 @@ if TYPE_CHECKING:
     from shortaxis.io.dicom.headers import Plane
     from shortaxis.io.dicom.phases import Phases
     from shortaxis.io.dicom.scanning import Scan
+    from shortaxis.io.dicom.stack import Stack
     from shortaxis.study import Spacing
 
 
@@ -37,11 +46,13 @@ class Instance:
         path: The file.
         frame: Number of the frame in the file, counted from 0.
         sop_instance_uid: SOP instance of the file.
+        resampled: Whether the image lies on another grid than the study, so that its pixels were resampled.
     """
 
     path: Path
     frame: int
     sop_instance_uid: str
+    resampled: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +108,8 @@ class Outline:
         rr_interval: RR interval in ms, or None.
         subject: What is known of the patient.
         notes: What `read_dicom` would say aloud.
+        slice_extents: Length along the normal that each slice stands for in mm, or None where that is the slice distance.
+        gaps: Index of each slice after which one is missing.
     """
 
     shape: tuple[int, int, int, int]
@@ -105,6 +118,8 @@ class Outline:
     rr_interval: float | None
     subject: Subject
     notes: tuple[str, ...]
+    slice_extents: tuple[float, ...] | None = None
+    gaps: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -153,9 +168,8 @@ def read_dicom(path: Path | str, *, series: int | str | None = None) -> Study:
             was not clear.
     """
     path = Path(path)
-    scan = _scan(path)
-    planes, copies = _once(scan.planes)
-    plan = _plan(path, scan, copies, stacks_of(planes, only=series))
+    found = _look(path, series)
+    plan = _plan(path, found)
     for note in plan.outline.notes:
         warnings.warn(f"{path}: {note}", DataWarning, stacklevel=2)
     ordered = plan.phases.planes
@@ -168,7 +182,8 @@ def read_dicom(path: Path | str, *, series: int | str | None = None) -> Study:
         source=DicomSource(
             path=path,
             instances=tuple(
-                tuple(Instance(plane.path, plane.frame, plane.sop_instance_uid) for plane in phase) for phase in zip(*ordered, strict=True)
+                tuple(Instance(plane.path, plane.frame, plane.sop_instance_uid, plane.stored is not None) for plane in phase)
+                for phase in zip(*ordered, strict=True)
             ),
             positions=to_ras(np.array([slice_[0].position for slice_ in ordered])),
             series=plan.stack.series,
@@ -176,6 +191,8 @@ def read_dicom(path: Path | str, *, series: int | str | None = None) -> Study:
             rr_interval=plan.outline.rr_interval,
             notes=plan.outline.notes,
         ),
+        slice_extents=plan.outline.slice_extents,
+        gaps=plan.outline.gaps,
     )
 
 
@@ -192,17 +209,35 @@ def survey_dicom(path: Path | str, *, series: int | str | None = None) -> Survey
     Raises:
         InputError: pydicom is not installed, the path is absent, or holds no MR image.
     """
-    path = Path(path)
-    scan = _scan(path)
-    planes, copies = _once(scan.planes)
-    stacks = stacks_of(planes, only=series)
+    found = _look(Path(path), series)
     chosen, outline, problem = None, None, None
     try:
-        plan = _plan(path, scan, copies, stacks)
-        chosen, outline = stacks.index(plan.stack), plan.outline
+        plan = _plan(found.path, found)
+        chosen, outline = found.stacks.index(plan.stack), plan.outline
     except InputError as error:
         problem = error
-    return Survey(tuple(map(_finding, stacks)), chosen, outline, problem, scan.damaged, scan.others, scan.n_strange)
+    scan = found.scan
+    return Survey(tuple(map(_finding, found.stacks)), chosen, outline, problem, scan.damaged, scan.others, scan.n_strange)
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """What lies in a folder, sorted."""
+
+    path: Path
+    scan: Scan
+    stacks: list[Stack]
+    notes: list[str]
+
+
+def _look(path: Path, series: int | str | None) -> _Found:
+    scan = _scan(path)
+    notes = [f"{file.name} {reason}; it is left out" for file, reason in list(scan.damaged.items())[:5]]
+    notes += [f"and {len(scan.damaged) - 5} more files are damaged"] * (len(scan.damaged) > 5)
+    planes, copies = _once(scan.planes)
+    notes += [f"{copies} images are there twice and counted once"] * (copies > 0)
+    planes, said = gathered(planes if series is None else named(planes, series))
+    return _Found(path, scan, stacks_of(planes, by_count=series is not None), [*notes, *said])
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,24 +250,54 @@ class _Plan:
     outline: Outline
 
 
-def _plan(path: Path, scan: Scan, copies: int, stacks: Sequence[Stack]) -> _Plan:
-    notes = [f"{file.name} {reason}; it is left out" for file, reason in list(scan.damaged.items())[:5]]
-    notes += [f"and {len(scan.damaged) - 5} more files are damaged"] * (len(scan.damaged) > 5)
-    notes += [f"{copies} images are there twice and counted once"] * (copies > 0)
-    stack, said = choose(path, stacks)
-    notes += said
+def _plan(path: Path, found: _Found) -> _Plan:
+    stack, choice = choose(path, found.stacks)
     phases = order_phases(stack.slices)
-    affine, distance, said = stack_affine([slice_[0] for slice_ in phases.planes])
+    slices = [slice_[0] for slice_ in phases.planes]
+    _check_size(path, len(slices) * len(phases.planes[0]) * math.prod(slices[0].shape))
+    affine, distance, uneven = stack_affine(slices)
+    extents, gaps = slice_extents(slices)
+    subject, body = _subject(path, stack.planes)
+    lost = _say_lost(found.scan, stack)
     (row, column), shape = stack.planes[0].spacing, stack.planes[0].shape
     outline = Outline(
         shape=(len(phases.planes[0]), len(phases.planes), *shape),
         spacing=(distance, row, column),
         phase_times=phases.times,
         rr_interval=_median(plane.rr_interval for plane in stack.planes),
-        subject=_subject(path, stack.planes),
-        notes=(*notes, *phases.notes, *said),
+        subject=subject,
+        notes=(*found.notes, *choice, *lost, *phases.notes, *_say_resampled(slices), *uneven, *body),
+        slice_extents=extents,
+        gaps=gaps,
     )
     return _Plan(stack, phases, affine, outline)
+
+
+def _check_size(path: Path, voxels: int) -> None:
+    if voxels > MOST_VOXELS:
+        msg = f"{path}: the study would have {voxels / 1e6:.0f} million voxels, and {MOST_VOXELS / 1e6:.0f} are the most; give a part of it"
+        raise InputError(msg)
+
+
+def _say_resampled(slices: Sequence[Plane]) -> list[str]:
+    """Say which slices lie on another grid than the stack, and that they were brought onto it."""
+    by_kind: dict[str, list[int]] = defaultdict(list)
+    for number, plane in enumerate(slices, start=1):
+        if plane.stored is not None:
+            by_kind[describe(plane)].append(number)
+    total = f"({len(slices)} slices, counted from the base)"
+    return [
+        f"slice{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))} ({kind}) {'were' if len(numbers) > 1 else 'was'} resampled onto "
+        f"the grid of the others {total}"
+        for kind, numbers in by_kind.items()
+    ]
+
+
+def _say_lost(scan: Scan, stack: Stack) -> list[str]:
+    """Name the images of the chosen series that cannot be used for what their headers lack."""
+    series = {plane.series_uid for plane in stack.planes}
+    reasons = Counter(scan.others[file] for file, uid in scan.series_of.items() if uid in series)
+    return [f"{count} image{'s' * (count > 1)} of its series cannot be used: each {reason}" for reason, count in reasons.items()]
 
 
 def _finding(stack: Stack) -> Finding:
@@ -250,8 +315,11 @@ def _scan(path: Path) -> Scan:
         file, reason = next(iter(scan.damaged.items()))
         msg = f"{file}: {reason}; get the file anew"
     elif scan.others:
-        file, reason = next(iter(scan.others.items()))
-        msg = f"{file}: {reason}, and there is no MR image beside it; give a folder with cardiac MR images"
+        file, reason = next((item for item in scan.others.items() if item[1] in REMEDIES), next(iter(scan.others.items())))
+        remedy = REMEDIES.get(reason, "give a folder with cardiac MR images")
+        msg = f"{file}: {reason}, and there is no MR image beside it that can be used; {remedy}"
+    elif packed := next((file for file in files_below(path) if archive_kind(file)), None):
+        msg = f"{path}: holds no DICOM image, but {packed.name} is an archive; unpack it"
     else:
         msg = f"{path}: holds no DICOM image; give a folder with the DICOM files of a study"
     raise InputError(msg)
@@ -263,17 +331,12 @@ def _once(planes: Sequence[Plane]) -> tuple[list[Plane], int]:
     return list(reversed(known.values())), len(planes) - len(known)
 
 
-def _subject(path: Path, planes: Sequence[Plane]) -> Subject:
-    height = _median(plane.height_m for plane in planes)
-    if height is not None and height < 3:
-        height *= 100
+def _subject(path: Path, planes: Sequence[Plane]) -> tuple[Subject, list[str]]:
+    """What is known of the patient, and what has to be said of the body size."""
+    height, weight, remarks = read_body_size(_median(plane.height_m for plane in planes), _median(plane.weight_kg for plane in planes))
     folder = path.resolve()
-    return Subject(
-        identifier=folder.name if path.is_dir() else folder.stem,
-        height_cm=None if height is None else round(height, 3),
-        weight_kg=_median(plane.weight_kg for plane in planes),
-        vendor=planes[0].manufacturer,
-    )
+    identifier = folder.name if path.is_dir() else folder.stem
+    return Subject(identifier=identifier, height_cm=height, weight_kg=weight, vendor=planes[0].manufacturer), remarks
 
 
 def _median(values: Iterable[float | None]) -> float | None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from shortaxis.errors import InputError
-from shortaxis.io.dicom.headers import planes_of, wanted_tags
+from shortaxis.io.dicom.headers import CLASSIC_MULTI_FRAME, NO_PLACE, NO_SPACING, planes_of, wanted_tags
+from shortaxis.io.dicom.limits import ClaimError, impossible_claim, opened
 from shortaxis.io.dicom.values import flat, whole
 from shortaxis.io.walking import files_below
 
@@ -25,7 +26,12 @@ _BARE_STARTS: Final = frozenset(bytes([group, 0, element, 0]) for group, element
 _IMPLICIT: Final = "1.2.840.10008.1.2"
 _PLAIN: Final = {_IMPLICIT: 8, "1.2.840.10008.1.2.1": 12, "1.2.840.10008.1.2.2": 12}
 """Transfer syntaxes that do not compress (implicit, explicit, big endian), with the bytes that stand before the pixels."""
-_DEFLATED: Final = "1.2.840.10008.1.2.1.99"
+REMEDIES: Final = {
+    NO_SPACING: "export the study again with all attributes of its images",
+    NO_PLACE: "export the study again with all attributes of its images",
+    CLASSIC_MULTI_FRAME: "export the study as single images or as enhanced multi-frame files",
+}
+"""What to do about images that cannot be used, by the reason."""
 
 
 @dataclass
@@ -37,12 +43,14 @@ class Scan:
         damaged: DICOM files that are cut short, unreadable or without pixels, with the reason.
         others: DICOM files that are something else (another modality, a report, a secondary capture), with the reason.
         n_strange: Number of files that are not DICOM.
+        series_of: Series UID of those of `others` that are MR images.
     """
 
     planes: list[Plane] = field(default_factory=list)
     damaged: dict[Path, str] = field(default_factory=dict)
     others: dict[Path, str] = field(default_factory=dict)
     n_strange: int = 0
+    series_of: dict[Path, str] = field(default_factory=dict)
 
 
 def is_dicom(path: Path) -> bool:
@@ -70,6 +78,9 @@ def scan_headers(path: Path) -> Scan:
     scan = Scan()
     with lenient_pydicom(path):
         for file in files_below(path) if path.is_dir() else [path]:
+            if not file.exists():
+                scan.damaged[file] = "is a link to a file that is not there"
+                continue
             if not file.is_file():
                 continue
             if is_dicom(file):
@@ -100,6 +111,8 @@ def lenient_pydicom(path: Path) -> Iterator[None]:
 def _scan_file(path: Path, scan: Scan) -> None:
     try:
         _sort_in(path, scan)
+    except ClaimError as error:
+        scan.damaged[path] = str(error)
     except Exception as error:  # a damaged file may fail in any way
         scan.damaged[path] = f"cannot be read ({type(error).__name__})"
 
@@ -107,8 +120,7 @@ def _scan_file(path: Path, scan: Scan) -> None:
 def _sort_in(path: Path, scan: Scan) -> None:
     from pydicom import dcmread  # noqa: PLC0415
 
-    size = path.stat().st_size
-    with path.open("rb") as file:
+    with opened(path) as (file, size):
         dataset = dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(wanted_tags()))
         left = size - file.tell()
     meta = dataset.file_meta
@@ -119,16 +131,19 @@ def _sort_in(path: Path, scan: Scan) -> None:
     modality, rows, columns = top.get("Modality"), whole(top.get("Rows")), whole(top.get("Columns"))
     if modality not in {None, "MR"}:
         scan.others[path] = f"its modality is {modality}"
-    elif left <= 0 and meta.get("TransferSyntaxUID") != _DEFLATED:
+    elif left <= 0:
         scan.damaged[path] = "ends before its pixels, or never had any"
     elif not rows or not columns:
         scan.others[path] = "is not an image"
     elif whole(top.get("SamplesPerPixel")) not in {None, 1}:
         scan.others[path] = "is a colour image"
-    elif (planes := planes_of(path, dataset, top)) is None:
-        scan.others[path] = "has no position in the patient"
+    elif isinstance(planes := planes_of(path, dataset, top), str):
+        scan.others[path] = planes
+        scan.series_of[path] = str(top.get("SeriesInstanceUID") or "")
     elif _is_short(meta, top, left, len(planes)):
         scan.damaged[path] = "is cut short"
+    elif claim := impossible_claim(rows, columns, len(planes), whole(top.get("BitsAllocated")) or 16, left):
+        scan.damaged[path] = claim
     else:
         scan.planes.extend(planes)
 

@@ -10,9 +10,11 @@ Source: DICOM PS3.3, A.51 (Segmentation IOD), C.8.20.2 (Segmentation Image modul
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 from shortaxis import __version__
 from shortaxis.errors import InputError
@@ -24,7 +26,6 @@ from shortaxis.labels import FOREGROUND, Structure
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
     from pydicom import Dataset
 
@@ -102,7 +103,11 @@ def write_dicom_seg(
         msg = f"{source.path}: has the phases 0 to {study.n_phases - 1}, so DICOM-SEG cannot hold {wanted}; choose among them"
         raise InputError(msg)
     _check_highdicom()
-    frames = source_frames([source.instances[phase] for phase in wanted])
+    instances = [source.instances[phase] for phase in wanted]
+    frames = [
+        [_on_grid(image, study, d) if instance.resampled else image for d, (image, instance) in enumerate(zip(*of, strict=True))]
+        for of in zip(source_frames(instances), instances, strict=True)
+    ]
     series = _Series.of(study, frames[0], model_name, model_sha256, series_description)
     digits = max(2, len(str(study.n_phases)))
     names = [f"phase{phase + 1:0{digits}d}.dcm" for phase in wanted]
@@ -110,6 +115,19 @@ def write_dicom_seg(
         for phase, name, images in zip(wanted, names, frames, strict=True):
             series.segmentation(labels[phase], phase, images).save_as(stage / name, enforce_file_format=True)
     return [out / name for name in names]
+
+
+def _on_grid(image: SourceFrame, study: Study, d: int) -> SourceFrame:
+    """Put an image whose pixels were resampled where the study has it: its labels lie on the grid of the study."""
+    row, column = (study.affine[:3, axis] / np.linalg.norm(study.affine[:3, axis]) * (-1, -1, 1) for axis in (2, 1))
+    plane = replace(
+        image.plane,
+        shape=(study.pixels.shape[2], study.pixels.shape[3]),
+        spacing=study.spacing[1:],
+        orientation=tuple(float(cosine) for cosine in (*row, *column)),
+        position=tuple(float(mm) for mm in study.source.positions[d] * (-1, -1, 1)),
+    )
+    return replace(image, plane=plane, resampled=True)
 
 
 def _check_highdicom() -> None:
@@ -146,7 +164,7 @@ class _Series:
             header=patient_and_study(first.path),
             # An image without frame of reference gets one: without it, DICOM knows no place in the patient.
             frame_of_reference=first.frame_of_reference or highdicom.UID(),
-            orientation=first.orientation,
+            orientation=next((image.plane for image in images if not image.resampled), first).orientation,
             uid=highdicom.UID(),
             number=_SERIES_OFFSET + max(0, first.series_number or 0),
             description=_long_string(description),
@@ -239,6 +257,8 @@ def _refer(segmentation: Dataset, images: dict[str, SourceFrame], phase: int) ->
             # The frames of the three segments share one reference.
             if (image := images.get(reference.ReferencedSOPInstanceUID)) is not None:
                 _point(reference, image.plane.sop_class_uid, image.plane.sop_instance_uid, [image.number])
+                if image.resampled:
+                    reference.SpatialLocationsPreserved = "NO"
     numbers: dict[tuple[str, str, str], list[int | None]] = defaultdict(list)
     for image in images.values():
         numbers[image.plane.series_uid, image.plane.sop_class_uid, image.plane.sop_instance_uid].append(image.number)

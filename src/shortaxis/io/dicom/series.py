@@ -1,20 +1,19 @@
 """Which images of a study are its short-axis cine.
 
-Images of one series, orientation, matrix and pixel spacing make a *run*. Runs of one study that share orientation, grid and kind of pulse
-sequence make a *stack*: some scanners put each slice into a series of its own, and a slice may be acquired again later. Two runs that
-both are whole stacks and cover the same places stay apart.
-
-A run or stack is left out, with the reason, when it
+Images are sorted into stacks (`shortaxis.io.dicom.joining`). A stack is left out, with the reason, when it
 
 * shows the phase of the signal, or belongs to a flow measurement;
 * differs in inversion or echo time among the images of one slice (maps, scouts), or is inversion recovery (late enhancement);
 * has one image at each slice (localizer, late enhancement, anatomy), or fewer than five and no clock of the heart cycle;
 * has fewer than three slices (long-axis views, single slices);
 * lies more than 45° off the usual short-axis plane, unless its description says short axis;
-* runs over more than one heartbeat (perfusion, real time).
+* runs over more than one heartbeat (perfusion, real time);
+* names another technique (`shortaxis.io.dicom.technique`).
 
-Among several that remain those count that hold at least 80 % of the most images (slices times phases); of them the one whose description
-names the short axis and no other technique, then the distortion-corrected one, then the one acquired last.
+Doubts, such as a name that hints at another view, or trigger times that stand still, leave a stack out where another with at least half as
+many slices gives none. Among several that remain those count that hold at least 80 % of the most images (slices times phases); of them the
+one whose description names the short axis and no other technique, then a balanced sequence, then the distortion-corrected one, then the one
+acquired last. What could have been taken instead is told.
 """
 
 from __future__ import annotations
@@ -22,16 +21,17 @@ from __future__ import annotations
 import re
 import statistics
 from collections import defaultdict
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
-
-import numpy as np
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from shortaxis.errors import InputError
-from shortaxis.io.dicom.geometry import SHORT_AXIS_TILT, apexward, by_position, tilt
-from shortaxis.io.dicom.headers import CLOCKS
-from shortaxis.io.dicom.phases import IN_MS, acquisitions, choose_clock, split
+from shortaxis.io.dicom.alignment import Grid, describe, is_aligned, tilt_between
+from shortaxis.io.dicom.geometry import SHORT_AXIS_TILT, by_position, tilt
+from shortaxis.io.dicom.headers import HEART_CLOCKS, IN_MS
+from shortaxis.io.dicom.joining import FEWEST_SLICES, correction, join, runs_of
+from shortaxis.io.dicom.repeats import acquisitions
+from shortaxis.io.dicom.stack import Stack
+from shortaxis.io.dicom.technique import doubtful_technique, is_balanced, named_technique
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,79 +39,46 @@ if TYPE_CHECKING:
 
     from shortaxis.io.dicom.headers import Plane
 
-FEWEST_SLICES: Final = 3
 FEWEST_PHASES: Final = 2
 FEWEST_UNCLOCKED: Final = 5
 """Fewest phases where only times of day or instance numbers order them: two images may be a picture taken twice."""
-HEART_CLOCKS: Final = frozenset(CLOCKS[:5])
 ONE_BEAT: Final = 3000.0
 """ms that one heartbeat may last."""
 COMPARABLE: Final = 0.8
-_PARALLEL: Final = 0.01
-"""Largest difference of direction cosines that are the same orientation: about half a degree."""
-_SHORT_AXIS: Final = re.compile(r"sax|\bsa\b|_sa\b|short|kurz|petit.?axe|eje.?corto|\bkha\b")
-_OTHER: Final = re.compile(
-    r"tag|lge|delay|late|perf|flow|venc|\bloc|scout|map|molli|real.?time|\brt\b|ti.?scout|psir|dark|\bt[12]\b|lax|\b[234] ?ch"
-)
+NEARLY_PARALLEL: Final = 20.0
+"""Degrees off the stack up to which an image that is left out was meant to belong to it."""
+_SHORT_AXIS: Final = re.compile(r"sax|\bsa\b|short|kurz|petit.?axe|eje.?corto|\bkha\b")
+_OTHER: Final = re.compile(r"\blate\b|\bdelay|\bloc|scout|survey|real ?time|\brt\b|dark|\bt[12]\b|\blax\b|long ?ax|\b[234] ?(ch|cv)\b")
 
 
-@dataclass(frozen=True)
-class Stack:
-    """Parallel images on one grid that may belong together.
-
-    Attributes:
-        planes: The images.
-        reason: Why it is no short-axis cine, or None.
-    """
-
-    planes: tuple[Plane, ...]
-    reason: str | None = None
-
-    @cached_property
-    def slices(self) -> list[list[Plane]]:
-        """The images of each slice, from base to apex."""
-        return by_position(self.planes)
-
-    @cached_property
-    def clock(self) -> str:
-        """What orders the phases."""
-        return choose_clock(self.slices)
-
-    @cached_property
-    def n_phases(self) -> int:
-        """How many images most slices have in one acquisition."""
-        counts = sorted((max(map(len, acquisitions(planes, self.clock))) for planes in self.slices), reverse=True)
-        return statistics.mode(counts)
-
-    @property
-    def series(self) -> tuple[int | None, ...]:
-        """Numbers of its series, in order."""
-        numbers = {plane.series_number for plane in self.planes}
-        return tuple(sorted(numbers, key=lambda number: (number is None, number)))
-
-    @property
-    def name(self) -> str:
-        """Its series in words; never a description, which people write freely."""
-        known = [str(number) for number in self.series if number is not None]
-        return f"series {', '.join(known)}" if known else "a series without number"
+def named(planes: Sequence[Plane], series: int | str) -> list[Plane]:
+    """The images of a series, by its number or UID."""
+    return [plane for plane in planes if str(series) in {str(plane.series_number), plane.series_uid}]
 
 
-def stacks_of(planes: Sequence[Plane], *, only: int | str | None = None) -> list[Stack]:
+def stacks_of(planes: Sequence[Plane], *, by_count: bool = False) -> list[Stack]:
     """Sort all images of a study into stacks, each with the reason why it is no short-axis cine, if so.
 
     Args:
         planes: All images.
-        only: Number or UID of the series to take; it is then judged by its number of images only.
+        by_count: Judge by the number of images only, since somebody named the series.
 
     Returns:
-        The stacks, in order of their first series; nothing but the given series where one is given.
+        The stacks, in order of their first series.
     """
-    if only is not None:
-        named = [plane for plane in planes if str(only) in {str(plane.series_number), plane.series_uid}]
-        return [_judged_by_count(Stack(tuple(run))) for run in _runs(named)]
-    runs = [Stack(tuple(run), _why_no_cine(run)) for run in _runs(planes)]
+    if by_count:
+        return [_judged_by_count(stack) for stack in join([Stack(tuple(run)) for run in runs_of(planes)])]
+    runs = [Stack(tuple(run), _why_no_cine(run)) for run in runs_of(planes)]
     stacks = [run for run in runs if run.reason]
-    stacks += [replace(stack, reason=_why_no_short_axis(stack)) for stack in _join([run for run in runs if not run.reason])]
+    by_technique: dict[str | None, list[Stack]] = defaultdict(list)
+    for run in runs:
+        if not run.reason:
+            by_technique[named_technique(run.planes)].append(run)
+    for technique, alike in by_technique.items():
+        named_so = None if technique is None else f"is {technique} by the name or sequence of its series"
+        stacks += [
+            replace(stack, reason=_why_no_short_axis(stack) or named_so, doubt=_doubt(stack), technique=technique) for stack in join(alike)
+        ]
     return sorted(stacks, key=lambda stack: [number or 0 for number in stack.series])
 
 
@@ -137,63 +104,51 @@ def choose(path: Path, stacks: Sequence[Stack]) -> tuple[Stack, list[str]]:
         folders = sorted({str(stack.planes[0].path.parent) for stack in fit})
         msg = f"{path}: holds short-axis cines of several studies; give one study at a time, such as {folders[0]}"
         raise InputError(msg)
-    most = max(_size(stack) for stack in fit)
-    comparable = [stack for stack in fit if _size(stack) >= COMPARABLE * most]
+    sure = [stack for stack in fit if stack.doubt is None]
+    enough = sure and 2 * max(len(stack.slices) for stack in sure) >= max(len(stack.slices) for stack in fit)
+    candidates = sure if enough else fit
+    most = max(_size(stack) for stack in candidates)
+    comparable = [stack for stack in candidates if _size(stack) >= COMPARABLE * most]
     best = max(comparable, key=_preference)
+    return best, [*_say_choice(best, comparable, stacks), *best.notes, *_say_left_out(best, stacks)]
+
+
+def _say_choice(best: Stack, comparable: Sequence[Stack], stacks: Sequence[Stack]) -> list[str]:
+    """Say what could have been taken instead: what is comparable, or the largest of those that were settled by technique or size."""
+    doubted = [f"{best.name} is taken as the short-axis cine, though it {best.doubt}"] if best.doubt else []
     others = [stack.name for stack in comparable if stack is not best]
-    notes = [f"{best.name} is taken as the short-axis cine, though {' and '.join(others)} could be it too"] if others else []
-    return best, notes
+    if others:
+        return [f"{best.name} is taken as the short-axis cine, though {' and '.join(others)} could be it too", *doubted]
+    rivals = [stack for stack in stacks if stack is not best and (stack.reason is None or stack.technique_alone)]
+    if not rivals:
+        return doubted
+    second = max(rivals, key=_size)
+    why = second.reason or second.doubt or "has fewer images"
+    return [
+        f"{best.name} ({_extent(best)}) is taken as the short-axis cine; next comes {second.name} ({_extent(second)}), which {why}",
+        *doubted,
+    ]
 
 
-def _runs(planes: Sequence[Plane]) -> list[list[Plane]]:
-    keys: list[Any] = []
-    known: dict[Any, list[tuple[float, ...]]] = defaultdict(list)
-    for plane in planes:
-        key = plane.study_uid, plane.series_uid, plane.shape, _rounded(plane.spacing), plane.is_phase, _correction(plane)
-        same = (number for number, other in enumerate(known[key]) if _parallel(plane.orientation, other))
-        number = next(same, len(known[key]))
-        if number == len(known[key]):
-            known[key].append(plane.orientation)
-        keys.append((key, number))
-    return split(planes, keys)
-
-
-def _join(runs: Sequence[Stack]) -> list[Stack]:
-    """Join runs into stacks, the largest first."""
-    stacks: list[list[Stack]] = []
-    for run in sorted(runs, key=lambda run: -len(run.slices)):
-        home = next((stack for stack in stacks if _belongs(run, stack)), None)
-        if home is None:
-            stacks.append([run])
-        else:
-            home.append(run)
-    return [Stack(tuple(plane for run in stack for plane in run.planes)) for stack in stacks]
-
-
-def _belongs(run: Stack, stack: Sequence[Stack]) -> bool:
-    one, other = run.planes[0], stack[0].planes[0]
-    alike = (
-        one.study_uid == other.study_uid
-        and one.shape == other.shape
-        and _rounded(one.spacing) == _rounded(other.spacing)
-        and _parallel(one.orientation, other.orientation)
-        and _correction(one) == _correction(other)
-        and one.sequence == other.sequence
-        and _near(one.echo_time, other.echo_time)
-        and _comparable_frames(run, stack[0])
-    )
-    if not alike or len(run.slices) < FEWEST_SLICES:
-        return alike
-    axis = apexward(one)
-    there = np.array([float(np.array(plane.position) @ axis) for part in stack for plane in part.planes])
-    covered = [np.abs(there - float(np.array(planes[0].position) @ axis)).min() < 1.0 for planes in run.slices]
-    return bool(2 * sum(covered) < len(covered))
-
-
-def _comparable_frames(one: Stack, other: Stack) -> bool:
-    """Whether positions compare. Anonymisers write another frame of reference into every file: then it says nothing."""
-    frames = [{plane.frame_of_reference for plane in stack.planes} for stack in (one, other)]
-    return any(len(frame) > 1 for frame in frames) or "" in frames[0] | frames[1] or frames[0] == frames[1]
+def _say_left_out(best: Stack, stacks: Sequence[Stack]) -> list[str]:
+    """Name the slices that were meant to belong to the stack, by their series or place, and do not."""
+    series = {plane.series_uid for plane in best.planes}
+    grid, notes = Grid([plane for plane in best.planes if plane.stored is None]), []
+    for stack in stacks:
+        plane, number = stack.planes[0], len(stack.slices)
+        if (
+            stack is best
+            or plane.is_phase
+            or plane.study_uid != best.planes[0].study_uid
+            or tilt_between(plane, best.planes[0]) > NEARLY_PARALLEL
+        ):
+            continue
+        if plane.series_uid in series or (number < FEWEST_SLICES and stack.n_phases > 1 and grid.lacks(stack.planes)):
+            how = "of another technique" if is_aligned(plane, grid.like) else describe(grid.adopt(plane))
+            notes.append(
+                f"{number} slice{'s' * (number > 1)} of {stack.name}, {how}, cannot be used and {'are' if number > 1 else 'is'} left out"
+            )
+    return notes
 
 
 def _why_no_cine(planes: Sequence[Plane]) -> str | None:
@@ -232,6 +187,13 @@ def _why_no_short_axis(stack: Stack) -> str | None:
     return None
 
 
+def _doubt(stack: Stack) -> str | None:
+    """What speaks against a stack without settling it, or None."""
+    if _OTHER.search(_words(stack.planes[0])):
+        return "is named like another view or technique"
+    return doubtful_technique(stack.planes, stack.slices)
+
+
 def _judged_by_count(stack: Stack) -> Stack:
     return stack if stack.n_phases >= FEWEST_PHASES else replace(stack, reason="has one image at each slice, so it is no cine")
 
@@ -260,31 +222,22 @@ def _size(stack: Stack) -> int:
     return len(stack.slices) * stack.n_phases
 
 
-def _preference(stack: Stack) -> tuple[int, bool, float, tuple[int, ...]]:
-    newest = max(plane.acquired for plane in stack.planes)
-    return _hint(stack), _correction(stack.planes[0]) != "ND", newest, tuple(number or 0 for number in stack.series)
+def _extent(stack: Stack) -> str:
+    return f"{len(stack.slices)} slices × {stack.n_phases} phases"
+
+
+def _preference(stack: Stack) -> tuple[int, bool, bool, float, tuple[int, ...]]:
+    first, newest = stack.planes[0], max(plane.acquired for plane in stack.planes)
+    return _hint(stack), is_balanced(first), correction(first) != "ND", newest, tuple(number or 0 for number in stack.series)
 
 
 def _hint(stack: Stack) -> int:
-    text = stack.planes[0].description
-    return bool(_SHORT_AXIS.search(text)) - bool(_OTHER.search(text))
+    text = _words(stack.planes[0])
+    return bool(_SHORT_AXIS.search(text)) - bool(_OTHER.search(text) or named_technique(stack.planes))
 
 
-def _correction(plane: Plane) -> str:
-    """Whether Siemens' distortion correction was applied: both versions are often kept."""
-    return next((token for token in plane.image_type if token in {"ND", "DIS2D", "DIS3D"}), "")
-
-
-def _parallel(one: Sequence[float], other: Sequence[float]) -> bool:
-    return max(abs(a - b) for a, b in zip(one, other, strict=True)) < _PARALLEL
-
-
-def _near(one: float | None, other: float | None) -> bool:
-    return one is None or other is None or abs(one - other) <= 0.25 * max(one, other)
-
-
-def _rounded(spacing: Sequence[float]) -> tuple[float, ...]:
-    return tuple(round(mm, 3) for mm in spacing)
+def _words(plane: Plane) -> str:
+    return re.sub(r"[^\w*]+|_", " ", plane.description)
 
 
 def _summary(stacks: Sequence[Stack]) -> str:

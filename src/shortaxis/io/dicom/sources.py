@@ -36,10 +36,12 @@ class SourceFrame:
     Attributes:
         plane: What its header says.
         number: Number of the frame, counted from 1, in a file of several; None for a file of one.
+        resampled: Whether `plane` is where the study has the image, on whose grid its pixels were resampled.
     """
 
     plane: Plane
     number: int | None
+    resampled: bool = False
 
 
 def dicom_source(study: Study, wish: str) -> DicomSource:

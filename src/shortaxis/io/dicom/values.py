@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ def _value(dataset: Dataset, tag: int) -> Any:
     """Give a value, text and numbers in text without pydicom's parsing: that takes most of the time of a scan."""
     element = dataset.get_item(tag)
     stored, representation = getattr(element, "value", None), getattr(element, "VR", None)
+    if representation in {None, "UN"}:  # implicit, or written by an archive that did not know the tag
+        from pydicom.datadict import dictionary_VR  # noqa: PLC0415 (an optional package)
+
+        representation = dictionary_VR(tag)
     if isinstance(stored, bytes) and representation == "US" and len(stored) == 2:
         return int.from_bytes(stored, "little" if getattr(element, "is_little_endian", True) else "big")
     if not isinstance(stored, bytes) or representation not in _TEXT:
@@ -62,15 +67,20 @@ def numbers(value: Any, count: int) -> tuple[float, ...] | None:
     return None if found is None or len(found) != count or None in found else tuple(one for one in found if one is not None)
 
 
+def numbers_of(value: Any) -> tuple[float, ...]:
+    """The finite numbers of an attribute of any multiplicity."""
+    return tuple(found for one in many(value) if (found := number(one)) is not None)
+
+
 def many(value: Any) -> Sequence[Any]:
     """Values of an attribute of any multiplicity."""
     return [] if value is None else list(value) if hasattr(value, "__iter__") and not isinstance(value, str) else [value]
 
 
 def number(value: Any) -> float | None:
-    """A finite number, or None."""
+    """A finite number, or None; a comma is read as the decimal point that DICOM wants."""
     try:
-        found = float(value)
+        found = float(value.replace(",", ".") if isinstance(value, str) else value)
     except (TypeError, ValueError):
         return None
     return found if math.isfinite(found) else None
@@ -80,6 +90,18 @@ def whole(value: Any) -> int | None:
     """A whole number, or None."""
     found = number(value)
     return None if found is None else int(found)
+
+
+def days(value: Any) -> float | None:
+    """Days from any fixed day to a DICOM date YYYYMMDD; a day that is none, such as 20120000, still lies before the next one."""
+    text = str(value or "").replace(".", "").strip()
+    if len(text) != 8 or not text.isdigit():
+        return None
+    year, month, day = int(text[:4]), int(text[4:6]), int(text[6:])
+    try:
+        return float(date(year, month, day).toordinal())
+    except ValueError:
+        return 365.25 * (year - 1) + 30.5 * max(0, month - 1) + day
 
 
 def seconds(value: Any) -> float | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from shortaxis.indices.curves import volume_curves
-from shortaxis.quality.flags import function, phases, pose, stack
+from shortaxis.quality.flags import body, function, phases, pose, stack
 from shortaxis.quality.flags.flag import Examined, ExaminedFrame, QualityFlag
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ CHECKS: Final[tuple[Callable[[Examined], QualityFlag | Iterator[QualityFlag] | N
     phases.named_phase_not_extreme,
     phases.unsteady_cine,
     phases.many_end_slices_to_check,
+    body.implausible_body_size,
 )
 """All checks, in the order in which their flags are shown."""
 
