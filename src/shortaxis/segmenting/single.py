@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from shortaxis.datasets.acdc import read_image
 from shortaxis.errors import DataWarning, InputError
 from shortaxis.indices.curves import with_phases
-from shortaxis.io import read, refuse_constant, write_like
+from shortaxis.io import read, refuse_unfit, write_like
 from shortaxis.io.atomic import write_json
 from shortaxis.io.dicom.segmentation import write_dicom_seg
 from shortaxis.io.nifti_maps import write_maps
@@ -146,7 +146,7 @@ def _segment_images(planned: PlannedStudy, task: Task, findings: Findings, on_sh
 def _segment_image(image: PlannedImage, task: Task, on_share: Callable[[float], None]) -> Judged:
     wishes = task.wishes
     study = read_image(image.acdc) if image.acdc is not None else _read_plain(image.path, wishes)
-    refuse_constant(study, image.path)
+    refuse_unfit(study, image.path)
     return segment_judged(
         task.opened,
         study,
