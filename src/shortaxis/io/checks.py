@@ -116,10 +116,10 @@ def refuse_one_place(study: Study, name: Path | str) -> None:
     if likeness < ONE_PLACE:
         return
     if study.n_phases == 1:
-        what, remedy = "a cine of one slice whose time axis is stored as slices", "store time as the fourth axis, (x, y, 1, time)"
+        what, remedy = "it is a cine of one slice whose time axis is stored as slices", "store time as the fourth axis, (x, y, 1, time)"
     else:
         what, remedy = "its axes of time and of slices are exchanged", "store time as the fourth axis"
-    msg = f"{name}: its {study.n_slices} slices show one and the same place (correlation {likeness:.2f}), so this is {what}; {remedy}"
+    msg = f"{name}: its {study.n_slices} slices show one and the same place (correlation {likeness:.2f}), so {what}; {remedy}"
     raise InputError(msg)
 
 

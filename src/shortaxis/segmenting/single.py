@@ -88,7 +88,7 @@ def segment_study(planned: PlannedStudy, stage: Path, task: Task, on_share: Call
     with _blaming(planned):
         state = state_of(planned)
         images = list(_segment_images(planned, task, findings, on_share))
-        flags = flags_of(measured(images))
+        flags = flags_of(measured(images), images)
     rows = [_write_image(image, stage, task) for image in images]
     # The intervals were learnt on cleaned labels.
     calibration = task.opened.calibration if wishes.clean else None
