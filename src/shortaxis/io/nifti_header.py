@@ -33,6 +33,7 @@ class NiftiSource:
         directions: (3, 3) unit vectors of the file's axes, or None when the affine carries no orientation.
         notes: What was doubtful in the header, and what was done about it.
         no_volumes: Why volumes cannot be measured with its spacing, in words, or None.
+        orientation_note: How the picture was turned against what the header says, in words, or None.
     """
 
     path: Path
@@ -42,6 +43,7 @@ class NiftiSource:
     directions: NDArray[np.float64] | None
     notes: tuple[str, ...] = ()
     no_volumes: str | None = None
+    orientation_note: str | None = None
 
 
 def read_geometry(path: Path, image: Any) -> tuple[NiftiSource, tuple[float, float, float], NDArray[np.float64]]:

@@ -7,6 +7,7 @@ import time
 import warnings
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from shortaxis.datasets.acdc import read_image
@@ -21,6 +22,7 @@ from shortaxis.segmenting.findings import Findings
 from shortaxis.segmenting.inputs import state_of
 from shortaxis.segmenting.measuring import SegmentedImage, flags_of, measured
 from shortaxis.segmenting.naming import shown_path
+from shortaxis.segmenting.orienting import reoriented
 from shortaxis.segmenting.plan import MAPS
 from shortaxis.segmenting.reporting import Told, build_report, show_pixels, write_report
 from shortaxis.segmenting.trusting import segment_judged
@@ -147,16 +149,23 @@ def _segment_image(image: PlannedImage, task: Task, on_share: Callable[[float], 
     wishes = task.wishes
     study = read_image(image.acdc) if image.acdc is not None else _read_plain(image.path, wishes)
     refuse_unfit(study, image.path)
-    return segment_judged(
+    segment = partial(
+        segment_judged,
         task.opened,
-        study,
-        lambda phase: on_share((phase + 1) / study.n_phases),
+        on_phase=lambda phase: on_share((phase + 1) / study.n_phases),
         keep_entropy=wishes.report,
         keep_probabilities=wishes.probabilities,
         keep_uncertainty=wishes.uncertainty or wishes.report,
         clean=wishes.clean,
         temporal=wishes.temporal,
     )
+    judged = segment(study)
+    found = reoriented(task.opened.model, judged.segmentation, judged.rv_sureness)
+    if found is None:
+        return judged
+    better, note = found
+    warnings.warn(f"{image.path}: {note}", DataWarning, stacklevel=2)
+    return segment(better)
 
 
 def _read_plain(path: Path, wishes: Wishes) -> Study:
