@@ -50,7 +50,7 @@ LEAST_CONTACT: Final = np.deg2rad(60.0)
 """A smaller arc of contact does not show where the RV inserts."""
 
 _CLEARLY_LARGER: Final = 1.25
-"""How many times larger the LV is in the basal half of the stack: in all but 3 of the 200 ACDC training frames, and never in the apical half."""
+"""How many times larger the LV is in the basal half: in all but 3 of the 200 ACDC training frames, and never in the apical half."""
 _FEWEST_IN_HALF: Final = 2
 
 _AROUND: Final = np.array([2, 3, 4, 5, 6, 1], np.uint8)

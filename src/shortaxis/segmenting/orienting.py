@@ -2,8 +2,8 @@
 
 The networks know hearts as a radiological display shows them: the RV to the left of the LV, or above left. A file that was saved with its
 rows first, or whose affine is wrong, shows the heart turned or mirrored, and the RV is then found in part or not at all. Where the labels
-do not lie as in a display, or the networks are unsure of the RV in a file without orientation, one frame is segmented in each of the eight ways to order and flip its two axes, and the study is segmented
-again as the one that the networks are clearly surer of.
+do not lie as in a display, or the networks are unsure of the RV in a file without orientation, one frame is segmented in each of the
+eight ways to order and flip its two axes, and the study is segmented again as the one that the networks are clearly surer of.
 """
 
 from __future__ import annotations
