@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from shortaxis.indices.curves import volume_curves
-from shortaxis.quality.flags import body, function, phases, pose, stack
+from shortaxis.quality.flags import body, function, header, orientation, phases, pose, stack
 from shortaxis.quality.flags.flag import Examined, ExaminedFrame, QualityFlag
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ __all__ = ["CHECKS", "QualityFlag", "study_flags"]
 
 CHECKS: Final[tuple[Callable[[Examined], QualityFlag | Iterator[QualityFlag] | None], ...]] = (
     pose.heart_not_located,
+    header.doubtful_header,
+    orientation.picture_turned,
+    orientation.right_ventricle_on_the_left,
+    orientation.apex_at_the_base,
     stack.missing_structure,
     stack.too_few_slices,
     stack.slices_far_apart,
