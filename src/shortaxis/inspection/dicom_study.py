@@ -16,15 +16,16 @@ if TYPE_CHECKING:
     from shortaxis.io.dicom.reader import Finding as Stack
 
 
-def inspect_dicom(path: Path) -> Inspection:
+def inspect_dicom(path: Path, series: int | str | None = None) -> Inspection:
     """Inspect the headers of a study; no pixel is read.
 
     Args:
         path: The folder, or a multi-frame file.
+        series: Number or UID of the series to take; None finds the short-axis cine.
     """
     found = Inspection(path, "DICOM study")
     try:
-        survey = survey_dicom(path)
+        survey = survey_dicom(path, series=series)
     except InputError as error:
         found.findings.append(Finding.of_error(error, path))
         return found

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shortaxis.errors import InputError
-from shortaxis.io.dicom.scanning import lenient_pydicom
-from shortaxis.segmenting.planned import PlannedStudy, unfit
+from shortaxis.io.dicom.scanning import is_dicom, lenient_pydicom
+from shortaxis.segmenting.planned import PlannedStudy, is_nifti_name, unfit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,25 +27,29 @@ def join_pieces(studies: Sequence[PlannedStudy]) -> list[PlannedStudy]:
     Args:
         studies: As planned; multi-frame files and folders stay as they are.
     """
-    pieces = {number: _piece(study.source) for number, study in enumerate(studies) if _is_dicom_file(study)}
-    members: dict[str, list[int]] = {}
-    for number, piece in pieces.items():
-        if piece is not None:
-            members.setdefault(piece.study or str(studies[number].source.parent), []).append(number)
-    joined = {number: numbers for numbers in members.values() if any(_is_image(pieces[n]) for n in numbers) for number in numbers}
-    return [
-        _refused([studies[n].source for n in joined[number]]) if number in joined else study
-        for number, study in enumerate(studies)
-        if number not in joined or joined[number][0] == number
-    ]
+    joined = pieces_of_studies([study.source for study in studies if len(study.images) == 1 and study.images[0].dicom])
+    at = {file: study for study, files in joined.items() for file in files}
+    first = {files[0] for files in joined.values()}
+    return [at.get(study.source, study) for study in studies if study.source not in at or study.source in first]
 
 
-def _is_dicom_file(study: PlannedStudy) -> bool:
-    return len(study.images) == 1 and study.images[0].dicom and study.source.is_file()
+def pieces_of_studies(paths: Sequence[Path]) -> dict[PlannedStudy, list[Path]]:
+    """Find the single images of DICOM studies among inputs.
 
+    Args:
+        paths: Files and folders; only files are looked into.
 
-def _is_image(piece: _Piece | None) -> bool:
-    return piece is not None and piece.is_image
+    Returns:
+        For each study one that cannot be segmented, with the reason, and the files that were given of it.
+    """
+    members: dict[str, list[Path]] = {}
+    images: set[str] = set()
+    for path in dict.fromkeys(paths):
+        if not is_nifti_name(path) and is_dicom(path) and (piece := _piece(path)) is not None:
+            study = piece.study or str(path.parent)
+            members.setdefault(study, []).append(path)
+            images |= {study} if piece.is_image else set()
+    return {_refused(files): files for study, files in members.items() if study in images}
 
 
 def _piece(file: Path) -> _Piece | None:

@@ -6,7 +6,6 @@ import os
 import re
 import stat
 import warnings
-import zipfile
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -91,21 +90,14 @@ def _at_file(source: Path) -> list[PlannedStudy]:
     with source.open("rb") as file:
         start = file.read(_TAR[0] + len(_TAR[1]))
     archive = "tar" if start[_TAR[0] :] == _TAR[1] else next((kind for magic, kind in _ARCHIVES.items() if start.startswith(magic)), None)
-    if archive == "zip" and _is_packed(source):
-        return _of_dataset("packed", source)
+    if archive == "zip":
+        from shortaxis.datasets.packed import is_packed  # noqa: PLC0415 (brings Pillow)
+
+        if is_packed(source):
+            return _of_dataset("packed", source)
     if archive is not None:
         return [unfit(source, f"{source}: is a {archive} archive; unpack it and give the folder or file that was in it")]
     return [unfit(source, f"{source}: is neither a NIfTI file (.nii or .nii.gz) nor a DICOM file; convert it, or give a folder")]
-
-
-def _is_packed(source: Path) -> bool:
-    from shortaxis.datasets.packed import META  # noqa: PLC0415 (brings Pillow)
-
-    try:
-        with zipfile.ZipFile(source) as archive:
-            return META in archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError):
-        return False
 
 
 def _of_dataset(kind: str, path: Path) -> list[PlannedStudy]:
