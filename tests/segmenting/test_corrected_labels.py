@@ -135,6 +135,7 @@ def test_files_of_a_run_over_other_inputs_stay_known(segment, tmp_path):
     assert (tmp_path / "out" / "a.nii").read_bytes() == corrected
 
 
+@pytest.mark.filterwarnings("ignore:.*interrupted run")
 @pytest.mark.parametrize("where", ["before publishing", "before recording"])
 @pytest.mark.parametrize("resume", [False, True])
 def test_files_of_a_run_that_was_killed_are_not_taken_for_edited(segment, tmp_path, monkeypatch, where, resume):

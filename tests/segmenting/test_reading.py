@@ -5,16 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shortaxis.datasets import open_dataset
+from shortaxis.datasets import Dataset, FrameRef
 from shortaxis.datasets.acdc import INFO
+from shortaxis.datasets.mnms import write_mnms
+from shortaxis.datasets.nnunet import write_nnunet
 from shortaxis.datasets.packed import write_packed
-from shortaxis.datasets.phantom import write_phantoms
 from shortaxis.errors import DataWarning, InputError
 from shortaxis.io import write_like
+from shortaxis.phantom import make_phantom
 from shortaxis.phantom.dicom import write_dicom
 from shortaxis.segmenting import Wishes, plan_studies
 from shortaxis.segmenting.inputs import content_sha256, state_of
 from shortaxis.segmenting.reading import read_planned
+from shortaxis.study import Frame
 
 
 def read_all(*inputs, **wishes):
@@ -32,11 +35,11 @@ def phases(study):
 
 @pytest.fixture
 def write(heart, tmp_path):
-    """Write some phases of the heart, or all."""
+    """Write one phase of the heart, or all."""
 
     def write(name, *indices):
         path = tmp_path / "in" / name
-        write_like(heart.study.pixels[list(indices)] if indices else heart.study.pixels, heart.study, path, dtype=np.float32)
+        write_like(heart.study.pixels[indices[0]] if indices else heart.study.pixels, heart.study, path, dtype=np.float32)
         return path
 
     return write
@@ -93,73 +96,90 @@ class TestInfo:
             read_all(cine)
 
 
+@pytest.fixture(scope="module")
+def hearts():
+    """Two virtual patients, small."""
+    return [make_phantom(seed, n_phases=5, n_slices=3, spacing=(12.0, 6.0, 6.0), identifier=f"P{seed}") for seed in (1, 2)]
+
+
+@pytest.fixture(scope="module")
+def frames(hearts):
+    """Their ED and ES frames."""
+    return [
+        Frame(
+            f"{study.subject.identifier}_{phase}", study.subject.identifier, phase, None, study.pixels[at], heart.labels[at], study.spacing
+        )
+        for heart in hearts
+        for study in [heart.study]
+        for phase, at in (("ED", study.end_diastole), ("ES", study.end_systole))
+    ]
+
+
 class TestDataset:
-    @pytest.fixture(scope="class")
-    def cines(self):
-        """ED and ES of two virtual patients, as a data set says them."""
-        return {ref.name: ref for ref in open_dataset("phantom:2").refs}
-
     @staticmethod
-    def check(found, cines):
-        for patient, images in found.items():
+    def check(found, hearts):
+        """ED and ES of each patient are named, and show what they should."""
+        assert set(found) == {heart.study.subject.identifier for heart in hearts}
+        for heart in hearts:
             named = {}
-            for study in images:
-                named |= {name: study.pixels[phase] for name, phase in zip(("ED", "ES"), phases(study), strict=True) if phase is not None}
-            assert set(named) == {"ED", "ES"}
-            for phase, pixels in named.items():
-                frame = cines[f"{patient}_{phase}"].load()
-                assert pixels.shape[0] == frame.image.shape[0]
-                assert pixels.mean() == pytest.approx(frame.image.mean(), rel=0.01)
+            for study in found[heart.study.subject.identifier]:
+                named |= {name: study.pixels[at] for name, at in zip(("ED", "ES"), phases(study), strict=True) if at is not None}
+            for phase, at in (("ED", heart.study.end_diastole), ("ES", heart.study.end_systole)):
+                assert np.corrcoef(np.sort(named[phase].ravel()), np.sort(heart.study.pixels[at].ravel()))[0, 1] > 0.99
+                assert named[phase].shape == heart.study.pixels[at].shape
 
-    @pytest.mark.parametrize("layout", ["mnms", "nnunet"])
-    def test_a_folder_gives_its_patients_with_ed_and_es_by_kind_or_bare(self, cines, tmp_path, layout):
-        write_phantoms(tmp_path / "data", 2, layout=layout)
-        for spec in (f"{layout}:{tmp_path / 'data'}", tmp_path / "data"):
-            found = read_all(spec)
-            assert set(found) == {"phantom001", "phantom002"}
-            self.check(found, cines)
+    def test_of_mnms_the_cines_are_taken_labelled_or_not(self, hearts, tmp_path):
+        write_mnms(tmp_path, [(heart.study, heart.labels, part) for heart, part in zip(hearts, ("train", "unlabelled"), strict=True)])
+        for given in (f"mnms:{tmp_path}", tmp_path):
+            found = read_all(given)
+            self.check(found, hearts)
+            assert [len(images) for images in found.values()] == [1, 1]
+            assert phases(found["P1"][0]) == (hearts[0].study.end_diastole, hearts[0].study.end_systole)
 
-    def test_so_does_a_virtual_one(self, cines):
-        found = read_all("phantom:2")
-        assert set(found) == {"phantom001", "phantom002"}
-        self.check(found, cines)
+    def test_so_are_the_cases_of_nnunet(self, hearts, frames, tmp_path):
+        write_nnunet(tmp_path, frames)
+        (tmp_path / "imagesTs").mkdir()
+        (tmp_path / "imagesTr" / "P2_ED_0000.nii.gz").rename(tmp_path / "imagesTs" / "P2_ED_0000.nii.gz")
+        for given in (f"nnunet:{tmp_path}", tmp_path):
+            self.check(read_all(given), hearts)
+        (study, _) = plan_studies([tmp_path])
+        assert [image.labels.as_posix() for image in study.images] == ["P1/P1_ED.nii.gz", "P1/P1_ES.nii.gz"]
 
-    def test_frames_of_a_packed_one_are_told_apart(self, cines, tmp_path):
-        write_packed(open_dataset("phantom:1"), tmp_path / "x.zip")
-        for spec in (f"packed:{tmp_path / 'x.zip'}", tmp_path / "x.zip"):
-            (study,) = plan_studies([spec])
-            images = [read_planned(image, Wishes(), paired=True) for image in study.images]
-            assert [phases(image) for image in images] == [(0, None), (None, 0)]
-            assert [image.shown.name for image in study.images] == ["phantom001_ED", "phantom001_ES"]
-            assert len({content_sha256(image, read) for image, read in zip(study.images, images, strict=True)}) == 2
+    def test_frames_of_a_packed_one_are_told_apart(self, hearts, frames, tmp_path):
+        refs = tuple(FrameRef(frame.name, frame.patient, frame.phase, None, lambda frame=frame: frame) for frame in frames)
+        write_packed(Dataset("x", refs), tmp_path / "x.zip")
+        for given in (f"packed:{tmp_path / 'x.zip'}", tmp_path / "x.zip"):
+            self.check(read_all(given), hearts)
+        study, _ = plan_studies([tmp_path / "x.zip"])
+        assert [image.shown.name for image in study.images] == ["P1_ED", "P1_ES"]
+        assert len({content_sha256(image, image.ref.read()) for image in study.images}) == 2
         before = state_of(study)
         (tmp_path / "x.zip").touch()
         assert state_of(study) != before
 
-    def test_a_missing_image_is_a_problem_of_its_patient(self, tmp_path):
-        write_phantoms(tmp_path, 2, layout="mnms", n_phases=2)
-        next(tmp_path.rglob("phantom002_sa.nii.gz")).unlink()
+    def test_virtual_patients_need_no_file(self):
+        studies = plan_studies(["phantom:2"])
+        assert [[image.labels.as_posix() for image in study.images] for study in studies] == [
+            [f"phantom00{n}/phantom00{n}_{phase}.nii.gz" for phase in ("ED", "ES")] for n in (1, 2)
+        ]
+        assert state_of(studies[0]) != state_of(studies[1])
+        assert phases(studies[1].images[1].ref.read()) == (None, 0)
+
+    def test_a_missing_image_is_a_problem_of_its_patient(self, hearts, tmp_path):
+        write_mnms(tmp_path, [(heart.study, heart.labels, "train") for heart in hearts])
+        next(tmp_path.rglob("P2_sa.nii.gz")).unlink()
         one, two = plan_studies([tmp_path])
         assert one.problem is None
-        assert "phantom002_sa.nii.gz" in str(two.problem)
+        assert "P2_sa.nii.gz" in str(two.problem)
 
-    def test_phases_beyond_the_cine_are_refused_by_the_table(self, tmp_path):
-        write_phantoms(tmp_path, 1, layout="mnms", n_phases=3)
+    def test_phases_beyond_the_cine_are_refused_by_the_table(self, hearts, tmp_path):
+        write_mnms(tmp_path, [(hearts[0].study, hearts[0].labels, "train")])
         table = tmp_path / "mnms_information.csv"
-        lines = table.read_text().splitlines()
-        cells = lines[1].split(",")
-        cells[lines[0].split(",").index("ES")] = "3"
-        table.write_text("\n".join([lines[0], ",".join(cells)]))
-        with pytest.raises(InputError, match=r"mnms_information\.csv.*3"):
+        head, line = (row.split(",") for row in table.read_text().splitlines())
+        line[head.index("ES")] = "5"
+        table.write_text(f"{','.join(head)}\n{','.join(line)}\n")
+        with pytest.raises(InputError, match=r"mnms_information\.csv.*5"):
             read_all(tmp_path)
-
-    def test_unlabelled_images_are_taken_too(self, tmp_path):
-        write_phantoms(tmp_path, 1, layout="nnunet")
-        (tmp_path / "imagesTr").rename(tmp_path / "imagesTs")
-        for labels in (tmp_path / "labelsTr").iterdir():
-            labels.unlink()
-        (study,) = plan_studies([f"nnunet:{tmp_path}"])
-        assert [image.labels.as_posix() for image in study.images] == [f"phantom001/phantom001_{phase}.nii.gz" for phase in ("ED", "ES")]
 
     def test_one_that_cannot_be_read_says_why(self, tmp_path):
         (study,) = plan_studies([f"nnunet:{tmp_path}"])

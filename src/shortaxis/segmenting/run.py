@@ -344,16 +344,17 @@ def _is_long_name(error: BaseException | None) -> bool:
 def _remove_outdated(journal: Journal, attempted: Iterable[tuple[PlannedStudy, dict[str, Any]]], *, overwrite: bool) -> None:
     """Remove what an earlier run wrote of studies and their new rows do not list, such as a report that is not wanted any more.
 
-    Nothing goes but what the plan of the study would write, and no file that was edited since. Of one whose images are not known, nothing
-    goes.
+    Nothing goes but what the plan of the study would write, and no file that was edited since; of a study that was left out and has such a
+    file, nothing goes. Of one whose images are not known, nothing goes.
     """
     out = journal.out
     for study, row in attempted:
-        listed = set(outputs_of(row)) if row["status"] == DONE else set()
-        for path in set(files_there(study, out)) - listed:
-            if (overwrite and row["status"] == DONE) or journal.written.is_own(path):
-                with suppress(OSError):
-                    (out / path).unlink()
+        done = row["status"] == DONE
+        outdated = set(files_there(study, out)) - (set(outputs_of(row)) if done else set())
+        own = {path for path in outdated if journal.written.is_own(path)}
+        for path in outdated if done and overwrite else own if done or own == outdated else ():
+            with suppress(OSError):
+                (out / path).unlink()
         for image in study.images:
             if image.dicom:
                 with suppress(OSError):
