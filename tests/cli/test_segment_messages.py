@@ -36,8 +36,8 @@ def test_without_a_terminal_each_study_is_a_line_on_stderr(segment, inputs):
     assert first.startswith("1/2 patient101: ")
     for word in (" s: ", "LV EDV ", "RV EF ", " ml", " flag"):
         assert word in first
-    assert second.startswith("2/2 broken: left out")
-    assert str(inputs[1]) in second
+    assert second.startswith(f"Error: {inputs[1]}: ")
+    assert "(2/2 broken, left out after " in second
 
 
 def test_studies_that_were_done_before_are_lines_only_when_asked_for(segment, inputs):

@@ -165,16 +165,17 @@ def _logger(*, verbose: bool) -> Callable[[StudyEnd], None]:
     """Print a line a study to stderr when it is done; of those that were done before, only when asked for all."""
 
     def on_study(end: StudyEnd) -> None:
-        if verbose or not end.skipped:
-            note(f"{end.number}/{end.total} {_line(end, verbose=verbose)}")
+        place = f"{end.number}/{end.total} {end.row['study']}"
+        if end.failure is not None:
+            complain(f"{end.failure.message} ({place}, left out after {end.row['seconds']:.1f} s)")
+        elif verbose or not end.skipped:
+            note(f"{place}: {_line(end, verbose=verbose)}")
 
     return on_study
 
 
 def _line(end: StudyEnd, *, verbose: bool) -> str:
     row = end.row
-    if end.failure is not None:
-        return f"{row['study']}: left out after {row['seconds']:.1f} s: {end.failure.message}"
     values = [f"{name} {row['values'][key]:.0f} {unit}" for key, (name, unit) in SHOWN.items() if key in row["values"]]
     said = [", ".join(values)] if values else ["ED and ES are not known"]
     if empty := row.get("nothing_found_in"):
@@ -184,7 +185,7 @@ def _line(end: StudyEnd, *, verbose: bool) -> str:
     if row["to_check"]:
         said.append(f"{_count(len(row['to_check']), 'slice', 'slices')} to check" + (f" ({' '.join(row['to_check'])})" if verbose else ""))
     before = "done before, " if end.skipped else ""
-    return f"{row['study']}: {before}{row['seconds']:.1f} s: {'; '.join(said)}"
+    return f"{before}{row['seconds']:.1f} s: {'; '.join(said)}"
 
 
 def _conclude(outcome: Outcome, out: Path, *, json: bool, quiet: bool, logged: bool) -> None:

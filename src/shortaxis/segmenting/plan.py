@@ -125,7 +125,8 @@ def _studies_of_files(files: Sequence[Path]) -> dict[Path, list[PlannedStudy]]:
 def _with_own_names(studies: Sequence[tuple[Path, PlannedStudy]]) -> list[PlannedStudy]:
     """Name studies of one name after the folders that they lie in, as `1000001/sa.nii.gz` and `1000002/sa.nii.gz`.
 
-    That is done for inputs that are one study each. Where the folders have one name too, the studies are left to `refuse_collisions`.
+    That is done for inputs that are one study each, in folders none of which lies in another. Where the folders have one name too, the
+    studies are left to `refuse_collisions`.
     """
     count = Counter(study.name.casefold() for _, study in studies if study.images)
     of_input = Counter(source for source, _ in studies)
@@ -134,6 +135,10 @@ def _with_own_names(studies: Sequence[tuple[Path, PlannedStudy]]) -> list[Planne
         for number, (source, study) in enumerate(studies)
         if count[study.name.casefold()] > 1 and of_input[source] == 1 and study.indices.parent == Path()
     ]
+    parents = {studies[number][1].source.absolute().parent for number in renamed}
+    nested = {folder for folder in parents if any(above in parents for above in folder.parents)}
+    if nested:
+        return [study for _, study in studies]
     folders = Counter(studies[number][1].source.absolute().parent.name.casefold() for number in renamed)
     named = [study for _, study in studies]
     for number in renamed:
