@@ -30,10 +30,10 @@ def test_without_a_command_line_the_report_tells_none(cohort, tiny_model, tmp_pa
 def test_a_file_that_cannot_be_read_any_more_is_the_studys_own_trouble(cohort, tiny_model, tmp_path, monkeypatch):
     whole = single.state_of
 
-    def state_of(study):
+    def state_of(study, *rest):
         if study.name == "a":
             raise FileNotFoundError(2, "No such file or directory")
-        return whole(study)
+        return whole(study, *rest)
 
     monkeypatch.setattr(single, "state_of", state_of)
     outcome = segment_inputs([cohort], tmp_path / "out", model=tiny_model, device="cpu", wishes=Wishes(report=False))
@@ -47,7 +47,7 @@ def test_a_study_whose_files_cannot_be_looked_at_is_not_skipped(cohort, tiny_mod
     ask = {"model": tiny_model, "device": "cpu", "wishes": Wishes(report=False)}
     segment_inputs([cohort / "a.nii"], tmp_path / "out", **ask)
 
-    def refuse(_):
+    def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(run, "state_of", refuse)

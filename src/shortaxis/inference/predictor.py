@@ -15,6 +15,7 @@ from shortaxis.ensemble.augmenting import turned_views
 from shortaxis.ensemble.finder import build_finder, frames_to_search
 from shortaxis.ensemble.model_file import ModelSpec, read_model
 from shortaxis.errors import InputError
+from shortaxis.inference.arguments import as_device, check_frame, check_study
 from shortaxis.inference.cleaning import keep_largest
 from shortaxis.inference.temporal import LEAST_PHASES, Steadier
 from shortaxis.inference.threads import cores_for
@@ -112,8 +113,9 @@ class Model:
             Labels, and what was asked to be kept, on the study's own grid.
 
         Raises:
-            InputError: A phase has one single grey value, so that there is nothing to segment, or holds NaN or infinity.
+            InputError: It is no study; or a phase has one single grey value, so that there is nothing to segment, or holds NaN or infinity.
         """
+        check_study(study)
         frames: list[FramePrediction] = []
         labels = np.empty(study.pixels.shape, np.uint8)
         # Filled phase by phase: a list to be stacked at the end would take the memory twice.
@@ -196,7 +198,11 @@ class Model:
             spacing: In-plane spacing in mm, (y, x).
             clean: As `segment`.
             grid: Where the networks look, see `place`; None places it by this frame alone.
+
+        Raises:
+            InputError: The image has other axes, or the spacing is not that of two axes.
         """
+        check_frame(image, spacing)
         if grid is None:
             grid = self.place(image, (_USUAL_DISTANCE_MM, *spacing))
         with cores_for(self.device):
@@ -258,13 +264,15 @@ def load_model(path: Path | str | None = None, device: str | torch.device = "cpu
             the arithmetic.
 
     Raises:
-        InputError: The file is missing, damaged, or of another architecture, or brings views of its own where `views` asks for others.
+        InputError: The file is missing, damaged, or of another architecture, or brings views of its own where `views` asks for others; or
+            the device is not there.
 
     Examples:
         >>> model = load_model()
         >>> len(model.ensemble.members)
         2
     """
+    device = as_device(device)
     path = released_model_path() if path is None else path
     ensemble, spec = read_model(path)
     if views != 1:
