@@ -22,6 +22,7 @@ from shortaxis.datasets.dataset import Dataset, FrameRef, LabelFile
 from shortaxis.errors import DataWarning, InputError
 from shortaxis.io.atomic import atomic_path
 from shortaxis.io.body import read_body_size
+from shortaxis.io.limits import read_bytes
 from shortaxis.io.nifti import read_labels, read_nifti, write_like
 from shortaxis.labels import ACDC
 from shortaxis.study import Frame, Subject
@@ -98,7 +99,9 @@ def read_patient(folder: Path | str) -> AcdcPatient:
     folder = Path(folder)
     path = folder / INFO
     try:
-        lines = _decoded(path.read_bytes()).splitlines()
+        lines = _decoded(read_bytes(path)).splitlines()
+    except InputError:
+        raise
     except FileNotFoundError as error:
         msg = f"{path}: no such file; an ACDC patient folder needs it to name the ED and ES frames"
         raise InputError(msg) from error

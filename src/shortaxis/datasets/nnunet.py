@@ -17,6 +17,7 @@ import numpy as np
 from shortaxis.datasets.dataset import Dataset, FrameRef, LabelFile
 from shortaxis.errors import InputError
 from shortaxis.io.atomic import write_json
+from shortaxis.io.limits import read_text
 from shortaxis.io.nifti import read_labels, read_nifti, write_like
 from shortaxis.labels import ACDC, LabelScheme, Structure
 from shortaxis.study import Frame, Study
@@ -152,7 +153,9 @@ def _load(name: str, patient: str, phase: str | None, group: str | None, image: 
 
 def _description(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
+    except InputError:
+        raise
     except OSError as error:
         msg = f"{path}: cannot be read ({error.strerror}); give an nnU-Net raw folder"
         raise InputError(msg) from error

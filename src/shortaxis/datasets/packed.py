@@ -15,6 +15,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +25,7 @@ from PIL import Image
 from shortaxis.datasets.dataset import Dataset, FrameRef
 from shortaxis.errors import InputError
 from shortaxis.io.atomic import atomic_path
+from shortaxis.io.limits import read_member
 from shortaxis.labels import ACDC
 from shortaxis.study import Frame
 
@@ -38,6 +40,9 @@ META: Final = "meta.json"
 WEBP_SIDE: Final = 16383
 """The longest side of a WebP image (14 bits, RFC 9649)."""
 
+_UNPACKED_SHARE: Final = 2
+_UNPACKED_SLACK: Final = 2**16
+"""Bytes that a lossless WebP image takes at most: that many for a pixel, and that many besides."""
 _FRAME_NUMBER: Final = re.compile(r"_(frame)?\d+$")
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 # RuntimeError: an encrypted member, or a compression that is not known here.
@@ -108,7 +113,9 @@ def read_packed(path: Path | str) -> Dataset:
     try:
         with zipfile.ZipFile(path) as archive:
             members = set(archive.namelist())
-            meta = json.loads(archive.read(META))
+            meta = json.loads(read_member(archive, META))
+    except InputError:
+        raise
     except KeyError as error:
         msg = f"{path}: holds no {META}, so it is not a packed data set; pack the data set anew"
         raise InputError(msg) from error
@@ -168,7 +175,10 @@ def _load(path: Path, entry: _Entry) -> Frame:
     # The archive is opened anew each time: loaders may run in several threads and processes, and a zip handle bears neither.
     try:
         with zipfile.ZipFile(path) as archive:
-            image, labels = (_decode(archive.read(f"{entry.name}.{kind}.webp"), entry.shape) for kind in ("img", "gt"))
+            most = _UNPACKED_SLACK + _UNPACKED_SHARE * prod(entry.shape)
+            image, labels = (_decode(read_member(archive, f"{entry.name}.{kind}.webp", most), entry.shape) for kind in ("img", "gt"))
+    except InputError:
+        raise
     except (*_DAMAGE, KeyError) as error:
         msg = f"{path}: {entry.name} is damaged ({error}); copy the file again or pack the data set anew"
         raise InputError(msg) from error
@@ -187,7 +197,11 @@ def _encode(volume: NDArray[np.uint8], name: str) -> bytes:
 
 
 def _decode(content: bytes, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    depth, height, width = shape
     with Image.open(io.BytesIO(content), formats=["WEBP"]) as image:
+        if image.size != (width, depth * height):  # before it is decoded
+            msg = f"its image has {image.size[0]} × {image.size[1]} pixels, its shape is {shape}"
+            raise ValueError(msg)
         return np.array(image.convert("L")).reshape(shape)
 
 

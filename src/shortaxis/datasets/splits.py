@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from shortaxis.datasets.packed import to_uint8
 from shortaxis.errors import DataWarning, InputError
 from shortaxis.io.atomic import write_json
+from shortaxis.io.limits import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -66,9 +67,11 @@ class Split:
             InputError: The file is absent, or is no split.
         """
         try:
-            content: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+            content: dict[str, Any] = json.loads(read_text(Path(path)))
             train, held_out = (tuple(str(patient) for patient in content[side]) for side in ("train", "held_out"))
             return cls(train, held_out, int(content["seed"]), content.get("fold"), content.get("of"))
+        except InputError:
+            raise
         except OSError as error:
             msg = f"{path}: the split cannot be read ({error.strerror}); give the JSON file of a split"
             raise InputError(msg) from error

@@ -19,6 +19,7 @@ from shortaxis.ensemble.streaming import StreamingEnsemble
 from shortaxis.ensemble.trial import told_of, try_out_at_least_cost
 from shortaxis.errors import InputError
 from shortaxis.io.atomic import atomic_path
+from shortaxis.io.limits import refuse_long_header
 from shortaxis.networks import build_network
 from shortaxis.preprocessing import Grid, PhysicalGrid, build_grid
 
@@ -216,8 +217,11 @@ def _header_text(path: Path) -> str:
         msg = f"{path}: no such model file; give the path of a .safetensors file that `shortaxis train` wrote"
         raise InputError(msg)
     try:
+        refuse_long_header(path)
         with safe_open(path, framework="pt") as stream:
             metadata: dict[str, str] = stream.metadata() or {}
+    except InputError:
+        raise
     except (SafetensorError, OSError, ValueError) as error:
         msg = f"{path}: not a safetensors file, or damaged ({error}); copy it again"
         raise InputError(msg) from error

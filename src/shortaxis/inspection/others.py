@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 from shortaxis.datasets import open_dataset, recognise
 from shortaxis.errors import InputError
 from shortaxis.inspection.report import Finding, Inspection
+from shortaxis.io.limits import refuse_long_header
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 DATASETS: Final = {"mnms": "M&Ms folder", "nnunet": "nnU-Net raw folder", "packed": "packed data set"}
 MODEL_ENDING: Final = ".safetensors"
-_LONGEST_HEADER: Final = 2**24
 _LENGTH: Final = 8
 """Bytes in front of the header of a safetensors file that say how long it is."""
 
@@ -78,10 +78,9 @@ def inspect_model(path: Path) -> Inspection:
 
 
 def _metadata(path: Path) -> dict[str, Any]:
+    refuse_long_header(path)
     with path.open("rb") as file:
         length = int.from_bytes(file.read(_LENGTH), "little")
-        if length > _LONGEST_HEADER:
-            raise ValueError
         header = file.read(length)
     if len(header) < length:
         raise ValueError

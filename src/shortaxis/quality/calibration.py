@@ -17,6 +17,7 @@ from shortaxis.indices.volumes import indices_of_volumes
 from shortaxis.inference import load_model
 from shortaxis.inference.device import choose_device
 from shortaxis.io.atomic import atomic_path
+from shortaxis.io.limits import read_text
 from shortaxis.metrics.end_coefficient import end_slices
 from shortaxis.metrics.protocols import INDICES
 from shortaxis.quality.conformal import conformal_half_width
@@ -68,12 +69,14 @@ def load_calibration(path: Path) -> Calibration:
         InputError: The file is missing or damaged.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
         version = content.pop("format")
         if version == _FORMAT:
             trust = _tuples(content.pop("trust"))
             trust["forest"] = Forest(**_tuples(trust["forest"]))
             calibration = Calibration(trust=TrustModel(**trust), **content)
+    except InputError:
+        raise
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         msg = f"{path}: not a calibration, or damaged ({error}); make it again with `shortaxis calibrate`"
         raise InputError(msg) from error

@@ -36,6 +36,9 @@ RV_FOUND: Final = 0.93
 CLEARLY_SURER: Final = 0.02
 """How much the score of another orientation must be higher."""
 
+SURE: Final = 0.8
+"""The score that another orientation must have at least: networks that see no heart are unsure of it in any."""
+
 
 class Orientation(NamedTuple):
     """One of the eight ways to show a picture.
@@ -114,7 +117,7 @@ def reoriented(model: Model, segmentation: Segmentation, rv_sureness: Sequence[f
         prediction = model.segment_frame(shown.pixels[0], (shown.spacing[1], shown.spacing[2]))
         scores.append(_score(prediction))
     best = int(np.argmax(scores))
-    if scores[best] < scores[0] + CLEARLY_SURER:
+    if scores[best] < max(SURE, scores[0] + CLEARLY_SURER):
         return None
     what = "does not say how its picture lies" if unknown else "contradicts the heart that its picture shows"
     note = f"its header {what}; it is segmented with {ORIENTATIONS[best].describe()}, as which the networks are surest of it"

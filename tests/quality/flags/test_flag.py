@@ -42,7 +42,12 @@ def damaged(healthy, with_labels, es):
     yield replace(healthy, pose=HeartPose((0.0, 0.0), 195.0, certainty=0.1))
     yield with_labels(healthy, subject=Subject(height_cm=70, weight_kg=170))
     layout = Layout(healthy.study.pixels.shape[:0:-1])
-    yield with_labels(healthy, source=NiftiSource(Path("in.nii"), None, layout.shape, layout, None, ("its pixels are odd",)))
+    yield with_labels(
+        healthy, source=NiftiSource(Path("in.nii"), None, layout.shape, layout, None, ("its pixels are odd",), None, "it is turned")
+    )
+    mirrored, upside_down = (healthy.study.affine @ np.diag(signs) for signs in ((1.0, 1, -1, 1), (-1.0, 1, 1, 1)))
+    yield with_labels(healthy, affine=mirrored)
+    yield with_labels(healthy, affine=upside_down)
     yield replace(healthy, repairs=[Repair(0, 0, Structure.RV, 0.0, 1.0)] * 1000)
 
 
