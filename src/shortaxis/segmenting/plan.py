@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Final
 
 from shortaxis.datasets.acdc import INFO, list_images, read_patient
 from shortaxis.errors import InputError
-from shortaxis.io.checks import archive_kind
+from shortaxis.io.archives import archive_kind
 from shortaxis.io.dicom import find_studies, is_dicom
 from shortaxis.segmenting.encoding import as_utf8
 
