@@ -11,6 +11,7 @@ import sys
 import nibabel as nib
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from shortaxis.datasets.mnms import write_mnms
 from shortaxis.datasets.nnunet import write_nnunet
@@ -19,7 +20,8 @@ from shortaxis.datasets.phantom import phantom_dataset
 from shortaxis.phantom import make_phantom
 from shortaxis.phantom.dicom import Accidents, write_dicom
 
-OBLIQUE = np.array([[-1.0, -0.6, -2.0, 0], [0.6, -1.0, -4.0, 0], [0.5, -0.5, 8.0, 0], [0, 0, 0, 1]])
+OBLIQUE = np.eye(4)
+OBLIQUE[:3, :3] = Rotation.from_euler("xyz", [30, -20, 160], degrees=True).as_matrix()
 
 
 @pytest.fixture
@@ -125,8 +127,8 @@ class TestNifti:
     @pytest.mark.parametrize(
         ("voxels", "words"),
         [
-            (np.full((100, 90, 10), 7, np.int16), "all voxels have one value"),
-            (np.random.default_rng(0).integers(0, 4, (100, 90, 10)).astype(np.uint8), "only the values [0, 1, 2, 3]"),
+            (np.full((100, 90, 10), 7, np.int16), "have the value 7"),
+            (np.random.default_rng(0).integers(0, 4, (100, 90, 10)).astype(np.uint8), "label image"),
             (np.where(np.arange(90000).reshape(100, 90, 10) == 5, np.nan, 1.0).astype(np.float32), "NaN"),
         ],
     )
@@ -141,13 +143,13 @@ class TestNifti:
         voxels = np.random.default_rng(0).integers(0, 900, (100, 90, 10, 20)).astype(np.int16)
         voxels[..., 4] = 0
         (message,) = said(examine(put(voxels=voxels))[1], "error")
-        assert message == "all voxels of frame 5 (counted from 1) have one value"
+        assert "phase 5" in message
 
     def test_labels_of_a_cine_are_known_though_most_frames_are_empty(self, examine, put):
         voxels = np.zeros((100, 90, 10, 6), np.int16)
         voxels[40:44, 40:50, 2:8, 3] = np.arange(4)[:, None, None]
         (message,) = said(examine(put(voxels=voxels))[1], "error")
-        assert "only the values [0, 1, 2, 3]" in message
+        assert "label image" in message
 
     def test_a_wide_range_in_few_bits_is_no_label_image(self, examine, put):
         voxels = np.random.default_rng(0).integers(-128, 128, (100, 90, 10)).astype(np.int8)

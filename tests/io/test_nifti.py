@@ -447,7 +447,7 @@ class TestRefused:
         _raw(path, edit)
         (tmp_path / "in.nii.gz").write_bytes(gzip.compress(path.read_bytes()))
         for name in ("in.nii", "in.nii.gz"):
-            with pytest.raises(InputError, match="is not a readable NIfTI file, or it is cut short"):
+            with pytest.raises(InputError, match="32767 × 32767 × 32767"):
                 read_nifti(tmp_path / name)
 
 

@@ -74,6 +74,7 @@ def segment(
 
     Of ACDC patients the frames are segmented, or the cine where ED and ES are no files of their own; [i]_gt[/] files never are.
     A study that fails is left out and named at the end (exit code 1); if none succeeds, the exit code is 2 and nothing is written.
+    One in which no part of the heart is found is named too (exit code 1).
     No output but a DICOM-SEG names the patient, unless --keep-identifiers is given.
 
     [dim]Examples:[/]
@@ -140,7 +141,11 @@ def _conclude(outcome: Outcome, out: Path, *, json: bool) -> None:
     else:
         parts = [_table(outcome.first)] if outcome.first else []
         show(*parts, f"[dim]{_summary(outcome)}, all in {out}[/]")
-    if outcome.failures:
+    for path in outcome.empty:
+        complain(
+            f"{path}: no part of the heart was found in it; check that it is a short-axis cine, its spacing and its orientation", "Warning"
+        )
+    if outcome.failures or outcome.empty:
         raise typer.Exit(FINDINGS)
 
 

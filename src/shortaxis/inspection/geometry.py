@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from shortaxis.indices.curves import LEAST_PHASES, SMOOTH_CINE
+from shortaxis.io.spacing import implausible_spacing
 
 if TYPE_CHECKING:
     from shortaxis.inspection.report import Inspection
@@ -33,7 +34,7 @@ def check_stack(shape: tuple[int, int, int, int], spacing: Spacing, into: Inspec
         into: Takes facts and findings.
     """
     phases, slices, height, width = shape
-    z, y, x = spacing
+    _, y, x = spacing
     into.facts |= {"phases": phases, "slices": slices, "matrix": [height, width], "spacing_mm": [round(mm, 4) for mm in spacing]}
     if slices < FEWEST_SLICES:
         into.add(
@@ -43,10 +44,10 @@ def check_stack(shape: tuple[int, int, int, int], spacing: Spacing, into: Inspec
         )
     if slices > MOST_SLICES:
         into.add("warning", f"it has {slices} slices, more than a short-axis stack has", "check that phases are not stored as slices")
-    if not PIXELS_MM[0] <= min(x, y) <= max(x, y) <= PIXELS_MM[1]:
-        into.add("warning", f"its pixels are {y:.3g} × {x:.3g} mm, unusual for a cine", "check the spacing in the header")
-    if slices > 1 and not SLICES_MM[0] <= z <= SLICES_MM[1]:
-        into.add("warning", f"its slices are {z:.3g} mm apart, unusual for a short-axis stack", "check the spacing in the header")
+    if (implausible := implausible_spacing(spacing, slices)) is not None:
+        into.add("warning", f"{implausible}, so volumes mean nothing", "correct the spacing in the header")
+    else:
+        _check_spacing(spacing, slices, into)
     if min(height * y, width * x) < SMALL_FIELD:
         into.add(
             "warning",
@@ -56,6 +57,14 @@ def check_stack(shape: tuple[int, int, int, int], spacing: Spacing, into: Inspec
     voxels = phases * slices * height * width
     if voxels > HUGE:
         into.add("warning", f"it has {voxels / 1e6:.0f} million voxels", "crop it, or have several GB of memory at hand")
+
+
+def _check_spacing(spacing: Spacing, slices: int, into: Inspection) -> None:
+    z, y, x = spacing
+    if not PIXELS_MM[0] <= min(x, y) <= max(x, y) <= PIXELS_MM[1]:
+        into.add("warning", f"its pixels are {y:.3g} × {x:.3g} mm, unusual for a cine", "check the spacing in the header")
+    if slices > 1 and not SLICES_MM[0] <= z <= SLICES_MM[1]:
+        into.add("warning", f"its slices are {z:.3g} mm apart, unusual for a short-axis stack", "check the spacing in the header")
 
 
 def check_cine(phases: int, times: tuple[float, ...] | None, into: Inspection, *, phases_named: bool = False) -> None:

@@ -93,4 +93,15 @@ def _inspect_study(study: PlannedStudy, budget: Budget) -> Inspection:
         "images": [image.path.name for image in study.images],
     }
     found.parts = [inspect_nifti(image.path, budget, phases_named=True) for image in study.images]
+    _compare_frames([part for image, part in zip(study.images, found.parts, strict=True) if image.acdc and image.acdc.frame], found)
     return found
+
+
+def _compare_frames(parts: list[Inspection], found: Inspection) -> None:
+    """Warn where the frames of a patient do not lie on one grid."""
+    read = [part for part in parts if "slices" in part.facts]
+    for part in read[1:]:
+        if any(part.facts[fact] != read[0].facts[fact] for fact in ("slices", "matrix", "spacing_mm")):
+            sizes = [f"{each.path.name} has {each.facts['slices']} slices of {each.facts['matrix']}" for each in (read[0], part)]
+            found.add("warning", f"its frames differ: {' and '.join(sizes)} pixels", "check that no slice of one of them was left out")
+            return

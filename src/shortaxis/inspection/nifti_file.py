@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import warnings
-import zlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from shortaxis.errors import InputError
+from shortaxis.errors import DataWarning, InputError
 from shortaxis.inspection.geometry import check_cine, check_stack
 from shortaxis.inspection.report import Finding, Inspection
-from shortaxis.io.nifti import AGREEMENT, outline_nifti
+from shortaxis.io import refuse_unfit
+from shortaxis.io.nifti import outline_nifti, read_nifti
+from shortaxis.io.spacing import AGREEMENT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from shortaxis.io.nifti import NiftiOutline
 
-MOST_LABELS: Final = 6
-"""An image of whole numbers that span less than this is a label image."""
 MOST_VOXELS: Final = 32_000_000
 """Voxels that an inspection reads: those of a long cine."""
-_DAMAGE: Final = (OSError, EOFError, zlib.error, ValueError, MemoryError)
 
 
 class Budget:
@@ -52,22 +48,22 @@ def inspect_nifti(path: Path, budget: Budget, *, phases_named: bool = False) -> 
         phases_named: Whether ED and ES are said by somebody.
     """
     found = Inspection(path, "NIfTI file")
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        try:
-            outline = outline_nifti(path)
-        except InputError as error:
-            found.findings.append(Finding.of_error(error, path))
-            return found
+    try:
+        outline = outline_nifti(path)
+    except InputError as error:
+        found.findings.append(Finding.of_error(error, path))
+        return found
     found.kind = "NIfTI 3D frame" if outline.shape[0] == 1 else "NIfTI 4D cine"
     check_stack(outline.shape, outline.spacing, found)
     _check_header(outline, found)
-    for warning in said:
-        message = str(warning.message).removeprefix(f"{path}: ")
-        found.add("warning", message, "check which of the two is right, and correct the header where it is the other")
+    unusable = outline.source.no_volumes
+    for note in outline.source.notes:
+        if unusable is not None and note.startswith(unusable):
+            continue  # `check_stack` has said it
+        found.add("warning", note, "check which is right, and correct the header where it is wrong")
     check_cine(outline.shape[0], outline.phase_times, found, phases_named=phases_named)
     if budget.take(path, int(np.prod(outline.shape))):
-        _check_voxels(outline, found)
+        _check_voxels(path, found)
     return found
 
 
@@ -86,29 +82,11 @@ def _check_header(outline: NiftiOutline, found: Inspection) -> None:
         )
 
 
-def _check_voxels(outline: NiftiOutline, found: Inspection) -> None:
-    try:
-        # As they are stored: a constant image, NaN and labels show before scaling too, and it takes half the time.
-        stored = np.asarray(outline.image.dataobj.get_unscaled())
-    except _DAMAGE:
-        found.add("error", "its voxels cannot be read: it is cut short or damaged", "copy or convert it again")
-        return
-    phases = np.moveaxis(stored.reshape(*stored.shape[:3], -1), -1, 0)
-    if stored.dtype.kind == "f" and not np.isfinite(stored).all():
-        found.add("error", "it holds NaN or infinite voxels", "replace them before segmenting")
-        return
-    labels = _labels(stored)
-    constant = [number for number, phase in enumerate(phases, start=1) if phase.min() == phase.max()]
-    if labels is not None:
-        found.add("error", f"it holds only the values {labels}, so it is a label image and not a scan", "give the image that it belongs to")
-    elif constant:
-        where = "all voxels" if len(phases) == 1 else f"all voxels of frame {', '.join(map(str, constant[:5]))} (counted from 1)"
-        found.add("error", f"{where} have one value", "give an image that shows a heart")
-
-
-def _labels(stored: NDArray[Any]) -> list[int] | None:
-    """The few whole numbers that a label image consists of, or None."""
-    spread = float(stored.max()) - float(stored.min())
-    if not 0 < spread < MOST_LABELS or (stored.dtype.kind == "f" and not (stored == np.rint(stored)).all()):
-        return None
-    return [int(value) for value in np.unique(stored)]
+def _check_voxels(path: Path, found: Inspection) -> None:
+    """Make the checks that `shortaxis segment` makes, on the voxels as it reads them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # what there is to warn of, the header has told
+        try:
+            refuse_unfit(read_nifti(path), path)
+        except InputError as error:
+            found.findings.append(Finding.of_error(error, path))

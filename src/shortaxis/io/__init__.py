@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from shortaxis.errors import InputError
 from shortaxis.io.archives import refuse_archive
-from shortaxis.io.checks import refuse_constant
+from shortaxis.io.checks import refuse_constant, refuse_unfit
 from shortaxis.io.dicom import is_dicom, read_dicom
 from shortaxis.io.nifti import read_labels, read_nifti, write_like
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from shortaxis.study import Study
 
-__all__ = ["FORMATS", "read", "read_dicom", "read_labels", "read_nifti", "refuse_constant", "write_like"]
+__all__ = ["FORMATS", "read", "read_dicom", "read_labels", "read_nifti", "refuse_constant", "refuse_unfit", "write_like"]
 
 FORMATS: Final[dict[str, tuple[tuple[str, ...], Callable[[Path], Study]]]] = {
     "NIfTI": ((".nii", ".nii.gz", ".hdr", ".img", ".img.gz"), read_nifti),

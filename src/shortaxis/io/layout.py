@@ -75,7 +75,7 @@ def choose_layout(shape: tuple[int, int, int], spacing: Spacing, directions: NDA
         spacing: Their spacing in mm, in file order.
         directions: (3, 3), each column the unit vector (RAS+) of a file axis; None when the affine carries no orientation.
     """
-    through = _through_plane(shape, spacing)
+    through = through_plane(shape, spacing)
     first, second = (axis for axis in range(3) if axis != through)
     if directions is None:
         return Layout(shape, (through, second, first))
@@ -90,7 +90,8 @@ def choose_layout(shape: tuple[int, int, int], spacing: Spacing, directions: NDA
     return Layout(shape, (through, row, column), (False, flip_row, flip_column))
 
 
-def _through_plane(shape: tuple[int, int, int], spacing: Spacing) -> int:
+def through_plane(shape: tuple[int, int, int], spacing: Spacing) -> int:
+    """The file axis from slice to slice, by the rules of this module; arguments as those of `choose_layout`."""
     if shape.count(1) == 1:
         return shape.index(1)
     by_spacing = sorted(range(3), key=lambda axis: spacing[axis])

@@ -8,13 +8,17 @@ code is set, else nothing but `pixdim`). Files exist in which the two disagree; 
 true `pixdim`. This is the rule:
 
 1. **Length.** Where both agree within 0.1 %, there is no question. Where they differ and one of the two is 1 mm on all axes, that one was
-   never filled in and the other one holds: silently for a 1 mm affine, with a warning for a 1 mm `pixdim`. Where both say something,
-   `pixdim` holds, with a warning that names both.
+   never filled in and the other one holds: silently for a 1 mm affine, with a warning for a 1 mm `pixdim`. So it is where one of them is
+   1 mm on those axes on which they differ, or cannot be that of a short-axis cine. Where both say something, `pixdim` holds, with a
+   warning that names both.
 2. **Direction.** It is always the affine's. A diagonal affine carries no orientation: a short-axis plane is oblique, so a matrix
    without any obliqueness was made by software that knew lengths only. (`shortaxis.io.layout` says what follows from this.)
 3. **Output.** Both stay in the header of what is written exactly as they were in the input.
 
-Lengths in metres or micrometres (`xyzt_units`) are brought to mm; unknown units are taken as mm.
+Lengths in metres or micrometres (`xyzt_units`) are brought to mm; unknown units are taken as mm. Where the slices are shifted sideways
+against each other, the slice distance is the one along their normal. `shortaxis.io.spacing` holds these rules, and says which spacing
+is plausible: volumes are not measured with any other. Claims of a header are held against the bytes of its file before memory is taken
+(`shortaxis.io.nifti_limits`).
 """
 
 # mypy: allow-untyped-calls
@@ -25,47 +29,28 @@ from __future__ import annotations
 import logging
 import warnings
 import zlib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shortaxis.errors import InputError
+from shortaxis.errors import DataWarning, InputError
 from shortaxis.io.atomic import atomic_path
-from shortaxis.io.layout import Layout, choose_layout
+from shortaxis.io.layout import Layout
+from shortaxis.io.nifti_header import NiftiSource, axis_codes, phase_times_of, read_geometry
+from shortaxis.io.nifti_limits import refuse_endless_header, refuse_hollow, refuse_impossible_size, volumes
+from shortaxis.io.spacing import AGREEMENT
 from shortaxis.study import Study
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import DTypeLike, NDArray
 
     from shortaxis.labels import LabelScheme
     from shortaxis.study import Spacing
-
-AGREEMENT: Final = 1e-3
-"""Relative difference of two lengths that is still rounding."""
-
-_MM: Final = {"meter": 1000.0, "mm": 1.0, "micron": 1e-3, "unknown": 1.0}
-_MS: Final = {"sec": 1000.0, "msec": 1.0, "usec": 1e-3}
-
-
-@dataclass(frozen=True, eq=False)
-class NiftiSource:
-    """Where a study stood in its file; `write_like` needs it to write labels on the same grid.
-
-    Attributes:
-        path: The file.
-        header: A copy of its header, affine and `pixdim` as they were.
-        shape: Shape of the array in the file, with all its axes.
-        layout: Which file axes are slice, row and column.
-        directions: (3, 3) unit vectors of the file's axes, or None when the affine carries no orientation.
-    """
-
-    path: Path
-    header: Any
-    shape: tuple[int, ...]
-    layout: Layout
-    directions: NDArray[np.float64] | None
 
 
 def read_nifti(path: Path | str) -> Study:
@@ -78,21 +63,27 @@ def read_nifti(path: Path | str) -> Study:
         Pixels float32 (T, D, H, W) with T = 1 for a 3D file; `phase_times` where the header gives a unit of time.
 
     Raises:
-        InputError: The file is absent, truncated, no NIfTI, 2D or 5D, complex or coloured, holds NaN or infinite voxels, an empty axis,
-            or a spacing or affine that is not positive and finite.
+        InputError: The file is absent, truncated, no NIfTI, 2D or 5D, complex or coloured, larger than any cine, holds NaN or infinite
+            voxels, an empty axis, or a spacing or affine that is not positive and finite.
 
     Warns:
-        UserWarning: Affine and `pixdim` both name lengths, and these differ.
+        DataWarning: Affine and `pixdim` disagree on a length, the unit of length contradicts the numbers, or no short-axis cine has
+            such a spacing.
     """
     path = Path(path)
-    image, array = _load(path)
-    if not np.isfinite(array).all():
-        msg = f"{path}: holds NaN or infinite voxels; replace them before segmenting"
-        raise InputError(msg)
-    source, spacing, affine = _geometry(path, image)
-    pixels = np.ascontiguousarray(source.layout.to_study(array), np.float32)
+    image = _open(path)
+    source, spacing, affine = read_geometry(path, image)
+    _warn(source)
+    refuse_hollow(path, image)
+    pixels = np.empty(_study_shape(image.shape, source.layout), np.float32)
+    with _telling(path):
+        for phase, volume in enumerate(volumes(image)):
+            if not np.isfinite(volume).all():
+                msg = f"{path}: holds NaN or infinite voxels; replace them before segmenting"
+                raise InputError(msg)
+            pixels[phase] = source.layout.to_study(volume[..., np.newaxis])[0]
     depth, height, width = (spacing[axis] for axis in source.layout.axes)
-    return Study(pixels, (depth, height, width), affine @ source.layout.index_matrix(), phase_times=_phase_times(image), source=source)
+    return Study(pixels, (depth, height, width), affine @ source.layout.index_matrix(), phase_times=phase_times_of(image), source=source)
 
 
 def read_labels(path: Path | str, scheme: LabelScheme, like: Study | None = None) -> NDArray[np.uint8]:
@@ -111,25 +102,29 @@ def read_labels(path: Path | str, scheme: LabelScheme, like: Study | None = None
         InputError: As `read_nifti`; or a value is not in the scheme, or shape or axis order differ from those of `like`.
     """
     path = Path(path)
-    image, array = _load(path)
-    own, _, _ = _geometry(path, image)
-    canonical = scheme.to_canonical(array, source=str(path))
+    image = _open(path)
+    own, _, _ = read_geometry(path, image)
     other = like.source if like is not None else None
     if isinstance(other, NiftiSource):
-        if _four(other.shape) != array.shape:
+        if _four(other.shape) != _four(image.shape):
             msg = f"{path}: shape {image.shape} does not fit the image {other.path} of shape {other.shape}; give the labels of this image"
             raise InputError(msg)
-        if own.directions is not None and other.directions is not None and _codes(own) != _codes(other):
+        if own.directions is not None and other.directions is not None and axis_codes(own) != axis_codes(other):
             msg = (
-                f"{path}: its axes run {_codes(own)}, those of the image {other.path} run {_codes(other)}; "
+                f"{path}: its axes run {axis_codes(own)}, those of the image {other.path} run {axis_codes(other)}; "
                 "bring both files to the same axis order"
             )
             raise InputError(msg)
         own = other
-    labels = np.ascontiguousarray(own.layout.to_study(canonical))
-    if like is not None and labels.shape != like.pixels.shape:
-        msg = f"{path}: labels of shape {labels.shape} do not fit the study of shape {like.pixels.shape} (T, D, H, W); give its own labels"
+    shape = _study_shape(image.shape, own.layout)
+    if like is not None and shape != like.pixels.shape:
+        msg = f"{path}: labels of shape {shape} do not fit the study of shape {like.pixels.shape} (T, D, H, W); give its own labels"
         raise InputError(msg)
+    labels = np.empty(shape, np.uint8)
+    with _telling(path):
+        for phase, volume in enumerate(volumes(image)):
+            canonical = scheme.to_canonical(volume, source=str(path))
+            labels[phase] = own.layout.to_study(canonical[..., np.newaxis])[0]
     return labels
 
 
@@ -202,31 +197,24 @@ def outline_nifti(path: Path | str) -> NiftiOutline:
 
     Raises:
         InputError: As `read_nifti`, as far as it shows in the header.
-
-    Warns:
-        UserWarning: As `read_nifti`.
     """
-    image = _open(Path(path))
-    source, spacing, _ = _geometry(Path(path), image)
-    shape = _four(image.shape)
+    path = Path(path)
+    image = _open(path)
+    source, spacing, _ = read_geometry(path, image)
+    refuse_hollow(path, image)
     depth, height, width = source.layout.axes
     return NiftiOutline(
         image,
         source,
-        (shape[3], shape[depth], shape[height], shape[width]),
+        _study_shape(image.shape, source.layout),
         (spacing[depth], spacing[height], spacing[width]),
-        _phase_times(image),
+        phase_times_of(image),
     )
 
 
-def _load(path: Path) -> tuple[Any, NDArray[Any]]:
-    """Read image and array (i, j, k, T), with all that can be wrong in a file told in one sentence."""
-    image = _open(path)
-    try:
-        array = image.get_fdata(dtype=np.float32, caching="unchanged")
-    except _failures() as error:
-        raise _unreadable(path, error) from error
-    return image, array.reshape(_four(image.shape))
+def _warn(source: NiftiSource) -> None:
+    for note in source.notes:
+        warnings.warn(f"{source.path}: {note}", DataWarning, stacklevel=3)
 
 
 def _open(path: Path) -> Any:
@@ -236,12 +224,23 @@ def _open(path: Path) -> Any:
     if path.is_dir():
         msg = f"{path}: is a folder; give a NIfTI file (.nii or .nii.gz)"
         raise InputError(msg)
-    try:
+    with _telling(path):
+        refuse_endless_header(path)
         image = _quiet_load(path)
+    _check_kind(path, image)
+    refuse_impossible_size(path, image)
+    return image
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    """Bring whatever a file that cannot be read may raise to one sentence."""
+    try:
+        yield
+    except InputError:
+        raise
     except _failures() as error:
         raise _unreadable(path, error) from error
-    _check_kind(path, image)
-    return image
 
 
 def _failures() -> tuple[type[Exception], ...]:
@@ -288,72 +287,15 @@ def _check_kind(path: Path, image: Any) -> None:
         raise InputError(msg)
 
 
+def _study_shape(shape: tuple[int, ...], layout: Layout) -> tuple[int, int, int, int]:
+    """(T, D, H, W) of a file's shape."""
+    depth, height, width = (layout.shape[axis] for axis in layout.axes)
+    return _four(shape)[3], depth, height, width
+
+
 def _four(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Give the shape as (i, j, k, T), whatever axes of length 1 follow."""
     return (*shape, 1)[:4]
-
-
-def _geometry(path: Path, image: Any) -> tuple[NiftiSource, tuple[float, float, float], NDArray[np.float64]]:
-    """Apply the rule of this module; give the source, the spacing in file order and the file's affine in mm."""
-    pixdim = _raw_pixdim(image)
-    header = image.header
-    coded = bool(header["sform_code"] > 0 or header["qform_code"] > 0)
-    affine = np.array(image.affine, np.float64)
-    scale = _MM[header.get_xyzt_units()[0]]
-    if not (np.isfinite(pixdim).all() and (pixdim > 0).all()):
-        msg = f"{path}: its spacing (pixdim) is {pixdim.tolist()}; it must be three positive lengths, so correct the header"
-        raise InputError(msg)
-    lengths = np.linalg.norm(affine[:3, :3], axis=0)
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-6 * lengths.prod() or not lengths.all():
-        msg = f"{path}: its affine is not invertible; correct the header's sform or qform"
-        raise InputError(msg)
-    spacing = _agreed_spacing(path, pixdim, lengths)
-    if not np.allclose(spacing, lengths, rtol=AGREEMENT, atol=0.0):
-        affine[:3, :3] *= spacing / lengths
-    affine[:3] *= scale
-    directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
-    oriented = coded and not np.allclose(directions, np.diag(np.diag(directions)), atol=1e-6)
-    in_file_order = (float(spacing[0] * scale), float(spacing[1] * scale), float(spacing[2] * scale))
-    layout = choose_layout(image.shape[:3], in_file_order, directions if oriented else None)
-    source = NiftiSource(path, header.copy(), image.shape, layout, directions if oriented else None)
-    return source, in_file_order, affine
-
-
-def _raw_pixdim(image: Any) -> NDArray[np.float64]:
-    """Read `pixdim` as it stands in the file: nibabel's own reading mends zero and negative values."""
-    from nibabel.openers import ImageOpener  # noqa: PLC0415 (needed by few)
-
-    holder = image.file_map.get("header") or image.file_map["image"]
-    with ImageOpener(holder.filename or image.file_map["image"].filename) as file:
-        header = type(image.header).from_fileobj(file, check=False)
-    return np.array(header["pixdim"][1:4], np.float64)
-
-
-def _agreed_spacing(path: Path, pixdim: NDArray[np.float64], lengths: NDArray[np.float64]) -> NDArray[np.float64]:
-    if np.allclose(pixdim, lengths, rtol=AGREEMENT, atol=0.0) or np.allclose(lengths, 1.0, rtol=AGREEMENT):
-        return pixdim
-    taken, held = ("the affine", lengths) if np.allclose(pixdim, 1.0, rtol=AGREEMENT) else ("pixdim", pixdim)
-    warnings.warn(
-        f"{path}: pixdim says {np.round(pixdim, 4).tolist()} mm, the affine {np.round(lengths, 4).tolist()} mm; taking {taken}",
-        stacklevel=2,
-    )
-    return held
-
-
-def _phase_times(image: Any) -> tuple[float, ...] | None:
-    """Give the phase times in ms, or None: without a unit of time `pixdim[4]` means nothing."""
-    unit, step = image.header.get_xyzt_units()[1], float(image.header["pixdim"][4])
-    if len(image.shape) < 4 or unit not in _MS or not (np.isfinite(step) and step > 0):
-        return None
-    return tuple(step * _MS[unit] * phase for phase in range(image.shape[3]))
-
-
-def _codes(source: NiftiSource) -> str:
-    from nibabel.orientations import aff2axcodes  # noqa: PLC0415 (needed by few)
-
-    matrix = np.eye(4)
-    matrix[:3, :3] = source.directions
-    return "".join(aff2axcodes(matrix))
 
 
 def clean_header(header: Any) -> Any:

@@ -103,12 +103,13 @@ def mosaic(report: StudyReport, pictures: Pictures, *, basal_first: bool) -> lis
     parts = []
     if any(report.frames[place].slice_risk for place in shown_frames(report)):
         parts.append(element("p", "The risk below a slice is the probability that its mean DSC is below 0.8.", class_="quiet"))
-    depth = pictures.grey.shape[1]
-    ends = {0: "base" if basal_first else "apex", depth - 1: "apex" if basal_first else "base"} if depth > 1 else {}
+    slices = {image.file: image.slices for image in report.images}  # frames that are files of their own may differ
     for place in shown_frames(report):
-        name = frame_name(report.frames[place])
+        frame = report.frames[place]
+        name, risks = frame_name(frame), frame.slice_risk
+        depth = slices.get(frame.image, pictures.grey.shape[1])
+        ends = {0: "base" if basal_first else "apex", depth - 1: "apex" if basal_first else "base"} if depth > 1 else {}
         tiles = []
-        risks = report.frames[place].slice_risk
         for index in range(depth):
             side = element("span", f" {ends[index]}", class_="side") if index in ends else None
             picture = element(

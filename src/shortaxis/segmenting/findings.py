@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from shortaxis import __version__
 from shortaxis.indices import Index, indices, structure_volumes, ventricular_indices
 from shortaxis.indices.curves import HEARTBEAT_MS
+from shortaxis.indices.unmeasured import without_volumes
 from shortaxis.io.dicom import DicomSource
+from shortaxis.io.nifti_header import NiftiSource
 from shortaxis.labels import FOREGROUND
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ class Findings:
         self._of_cine: dict[str, Index] | None = None
         self._phases_found = False
         self._in_cine: list[bool] = []
+        self._no_volumes: str | None = None
 
     def add(
         self,
@@ -86,6 +89,8 @@ class Findings:
         study = segmentation.study
         named = {study.end_systole: "ES", study.end_diastole: "ED"}
         self._body = (study.subject.height_cm, study.subject.weight_kg)
+        if isinstance(study.source, NiftiSource):
+            self._no_volumes = self._no_volumes or study.source.no_volumes
         if study.n_phases > 1:
             self._of_cine = indices(segmentation, heart_rate=_told_heart_rate(study))
             self._phases_found = study.end_diastole is None or study.end_systole is None
@@ -103,8 +108,12 @@ class Findings:
     def indices(self) -> dict[str, Index]:
         """The clinical indices: from the ED and ES frames, or from the cine where they are not both frames of their own.
 
-        Those that need a phase which is not known have a reason instead of a value.
+        Those that need a phase which is not known have a reason instead of a value, and so have volumes where the spacing is implausible.
         """
+        found = self._all_indices()
+        return found if self._no_volumes is None else without_volumes(found, self._no_volumes)
+
+    def _all_indices(self) -> dict[str, Index]:
         if self._of_cine is not None and self.rest_on_cine:
             return self._of_cine
         (end_diastole, ed), (end_systole, es) = (self._labels.get(phase, (None, None)) for phase in _PHASES)
@@ -133,7 +142,7 @@ class Findings:
     @property
     def phases(self) -> Literal["named", "found", "unknown"]:
         """How ED and ES came about."""
-        found = self.indices()
+        found = self._all_indices()
         if found["lv_edv"].value is None or found["lv_esv"].value is None:
             return "unknown"
         return "found" if self.rest_on_cine and self._phases_found else "named"

@@ -9,6 +9,7 @@ import numpy as np
 
 from shortaxis.indices import volume_curves
 from shortaxis.quality.flags import study_flags
+from shortaxis.quality.flags.frames import frames_on_other_grids, nothing_found
 from shortaxis.study import Segmentation
 
 if TYPE_CHECKING:
@@ -79,15 +80,20 @@ def _joined(images: Sequence[SegmentedImage]) -> SegmentedImage:
     return SegmentedImage(images[0].planned, together)
 
 
-def flags_of(image: SegmentedImage) -> list[QualityFlag]:
+def flags_of(image: SegmentedImage, images: Sequence[SegmentedImage] = ()) -> list[QualityFlag]:
     """The quality flags of a study, warnings first.
 
     Args:
         image: From `measured`.
+        images: All images of the study, where it has several: frames that lie on different grids are flagged.
     """
     segmentation, verdicts = image.judged.segmentation, image.judged.verdicts
     curves = volume_curves(segmentation)
     phases = [phase for phase in (curves.end_diastole, curves.end_systole) if phase is not None]
     judged = [row for phase in phases for row in verdicts[phase]] if verdicts else []
     to_check = sum(row["verdict"] == "check" for row in judged)
-    return study_flags(segmentation, curves=curves, end_slices=(to_check, len(judged)) if judged else None)
+    flags = study_flags(segmentation, curves=curves, end_slices=(to_check, len(judged)) if judged else None)
+    frames = [(other.planned.path.name, other.study) for other in images if other.study.n_phases == 1]
+    apart = frames_on_other_grids(frames)
+    first = [] if any(other.judged.segmentation.labels.any() for other in images or (image,)) else [nothing_found()]
+    return [*first, *([] if apart is None else [apart]), *flags]

@@ -15,6 +15,7 @@ from shortaxis.indices.curves import with_phases
 from shortaxis.io.atomic import atomic_path
 from shortaxis.io.dicom import DicomSource
 from shortaxis.io.dicom.identity import read_identity
+from shortaxis.io.nifti_header import NiftiSource
 from shortaxis.reports.content import (
     SCHEMA_VERSION,
     Flag,
@@ -156,7 +157,7 @@ def _stack(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
 
 def _facts(image: SegmentedImage, planned: PlannedStudy, *, keep: bool) -> ImageFacts:
     study, dicom = image.study, image.planned.dicom
-    notes = study.source.notes if isinstance(study.source, DicomSource) else ()
+    notes = study.source.notes if isinstance(study.source, DicomSource | NiftiSource) else ()
     phases, slices, rows, columns = study.pixels.shape
     z, y, x = (round(millimetres, _DIGITS + 1) for millimetres in study.spacing)
     return ImageFacts(
@@ -178,6 +179,9 @@ def _patient(images: Sequence[SegmentedImage]) -> Patient | None:
 
 
 def _segments(segmentation: Segmentation) -> tuple[list[WallSegment], str | None]:
+    source = segmentation.study.source
+    if isinstance(source, NiftiSource) and source.no_volumes is not None:
+        return [], source.no_volumes
     regional = regional_indices(segmentation)
     reasons = [regional[f"wall_thickness_{phase}_mean"].reason for phase in ("ed", "es")]
     if all(reasons):

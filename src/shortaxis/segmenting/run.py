@@ -16,6 +16,7 @@ from shortaxis import __version__
 from shortaxis.errors import DataWarning, InputError
 from shortaxis.io.staging import staged
 from shortaxis.plugins import loaded_plugins
+from shortaxis.quality.flags.frames import NOTHING_FOUND
 from shortaxis.segmenting.folder import working_in
 from shortaxis.segmenting.inputs import state_of
 from shortaxis.segmenting.journal import DONE, FAILED, Journal
@@ -63,6 +64,7 @@ class Outcome:
         manifest: `segment.json`, or None where no study could be segmented and nothing was written.
         first: The rows of the first studies that were segmented now, at most `MOST_SHOWN`.
         failures: The studies that could not be segmented.
+        empty: The inputs of the studies that were segmented now, but in which nothing was found.
     """
 
     segmented: int = 0
@@ -72,6 +74,7 @@ class Outcome:
     manifest: Path | None = None
     first: list[dict[str, Any]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    empty: list[Path] = field(default_factory=list)
 
 
 def segment_inputs(
@@ -231,6 +234,7 @@ def _attempt(
     if failure is None:
         outcome.segmented += 1
         outcome.images += len(study.images)
+        outcome.empty += [study.source] * (NOTHING_FOUND in row["flags"])
         outcome.first += [row] * (len(outcome.first) < MOST_SHOWN)
     else:
         outcome.failures.append(failure)

@@ -7,12 +7,13 @@ import time
 import warnings
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from shortaxis.datasets.acdc import read_image
 from shortaxis.errors import DataWarning, InputError
 from shortaxis.indices.curves import with_phases
-from shortaxis.io import read, refuse_constant, write_like
+from shortaxis.io import read, refuse_unfit, write_like
 from shortaxis.io.atomic import write_json
 from shortaxis.io.dicom.segmentation import write_dicom_seg
 from shortaxis.io.nifti_maps import write_maps
@@ -21,6 +22,7 @@ from shortaxis.segmenting.findings import Findings
 from shortaxis.segmenting.inputs import state_of
 from shortaxis.segmenting.measuring import SegmentedImage, flags_of, measured
 from shortaxis.segmenting.naming import shown_path
+from shortaxis.segmenting.orienting import reoriented
 from shortaxis.segmenting.plan import MAPS
 from shortaxis.segmenting.reporting import Told, build_report, show_pixels, write_report
 from shortaxis.segmenting.trusting import segment_judged
@@ -88,7 +90,7 @@ def segment_study(planned: PlannedStudy, stage: Path, task: Task, on_share: Call
     with _blaming(planned):
         state = state_of(planned)
         images = list(_segment_images(planned, task, findings, on_share))
-        flags = flags_of(measured(images))
+        flags = flags_of(measured(images), images)
     rows = [_write_image(image, stage, task) for image in images]
     # The intervals were learnt on cleaned labels.
     calibration = task.opened.calibration if wishes.clean else None
@@ -146,17 +148,24 @@ def _segment_images(planned: PlannedStudy, task: Task, findings: Findings, on_sh
 def _segment_image(image: PlannedImage, task: Task, on_share: Callable[[float], None]) -> Judged:
     wishes = task.wishes
     study = read_image(image.acdc) if image.acdc is not None else _read_plain(image.path, wishes)
-    refuse_constant(study, image.path)
-    return segment_judged(
+    refuse_unfit(study, image.path)
+    segment = partial(
+        segment_judged,
         task.opened,
-        study,
-        lambda phase: on_share((phase + 1) / study.n_phases),
+        on_phase=lambda phase: on_share((phase + 1) / study.n_phases),
         keep_entropy=wishes.report,
         keep_probabilities=wishes.probabilities,
         keep_uncertainty=wishes.uncertainty or wishes.report,
         clean=wishes.clean,
         temporal=wishes.temporal,
     )
+    judged = segment(study)
+    found = reoriented(task.opened.model, judged.segmentation, judged.rv_sureness)
+    if found is None:
+        return judged
+    better, note = found
+    warnings.warn(f"{image.path}: {note}", DataWarning, stacklevel=2)
+    return segment(better)
 
 
 def _read_plain(path: Path, wishes: Wishes) -> Study:

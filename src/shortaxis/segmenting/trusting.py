@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from shortaxis.indices.aha import apex_is_last
+from shortaxis.labels import Structure
 from shortaxis.quality import entropy, judge_end_slices, slice_features
+from shortaxis.quality.sureness import structure_sureness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,12 +33,14 @@ class Judged(NamedTuple):
         verdicts: For each frame one row an end slice, ready for JSON, slices counted from 1; empty where the model has no calibration.
         entropy: uint8 (T, D, H, W), entropy of the pooled probabilities, 0 to 255 for 0 to ln 4; None where it was not kept.
         risks: For each frame the probability that each slice is poor, by slice; empty where the model has no calibration.
+        rv_sureness: How sure the networks are of the RV in each frame, 0 to 1; see `shortaxis.quality.sureness`.
     """
 
     segmentation: Segmentation
     verdicts: list[list[dict[str, Any]]]
     entropy: NDArray[np.uint8] | None = None
     risks: Sequence[list[float]] = ()
+    rv_sureness: Sequence[float] = ()
 
 
 def segment_judged(
@@ -58,6 +62,7 @@ def segment_judged(
     pixel_mm = opened.model.grid.pixel_mm(*plane)
     verdicts: list[list[dict[str, Any]]] = []
     risks: list[list[float]] = []
+    rv_sureness: list[float] = []
     unsure = np.empty(study.pixels.shape, np.uint8) if keep_entropy else None
 
     def judge(phase: int, prediction: FramePrediction) -> None:
@@ -69,11 +74,12 @@ def segment_judged(
             risks.append(probability.round(_DIGITS).tolist())
             judged = judge_end_slices(trust, signs, probability, basal_first=basal_first)
             verdicts.append([_row(asdict(verdict)) for verdict in judged])
+        rv_sureness.append(structure_sureness(prediction.labels, prediction.probabilities)[Structure.RV])
         if unsure is not None:
             unsure[phase] = np.rint(entropy(prediction.probabilities) * _BRIGHTEST)
         on_phase(phase)
 
-    return Judged(opened.model.segment(study, on_phase=judge, **options), verdicts, unsure, risks)
+    return Judged(opened.model.segment(study, on_phase=judge, **options), verdicts, unsure, risks, rv_sureness)
 
 
 def _row(verdict: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from shortaxis.indices.curves import volume_curves
-from shortaxis.quality.flags import body, function, phases, stack
+from shortaxis.quality.flags import body, function, header, orientation, phases, stack
 from shortaxis.quality.flags.flag import Examined, ExaminedFrame, QualityFlag
 
 if TYPE_CHECKING:
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["CHECKS", "QualityFlag", "study_flags"]
 
 CHECKS: Final[tuple[Callable[[Examined], QualityFlag | Iterator[QualityFlag] | None], ...]] = (
+    header.doubtful_header,
+    orientation.picture_turned,
+    orientation.right_ventricle_on_the_left,
+    orientation.apex_at_the_base,
     stack.missing_structure,
     stack.too_few_slices,
     stack.slices_far_apart,
