@@ -175,7 +175,7 @@ class TestNifti:
         monkeypatch.setattr("shortaxis.inspection.inspect.MOST_VOXELS", 1000)
         _, found = examine(put(voxels=np.zeros((100, 90, 10), np.int16)))
         assert any("million voxels" in message for message in said(found, "warning"))
-        assert said(found, "note") == ["the voxels of a.nii.gz were not looked at, to be quick"]
+        assert "a.nii.gz" in " ".join(said(found, "note"))
 
 
 class TestDicom:
@@ -259,7 +259,7 @@ class TestFolders:
         monkeypatch.setattr("shortaxis.inspection.inspect.MOST_PARTS", 1)
         _, found = examine(acdc)
         assert len(found["parts"]) == 1
-        assert "only the first 1 of 2 studies were opened" in said(found, "note")
+        assert "1 of 2 studies" in " ".join(said(found, "note"))
 
 
 class TestOthers:

@@ -30,10 +30,10 @@ def test_without_a_command_line_the_report_tells_none(cohort, tiny_model, tmp_pa
 def test_a_file_that_cannot_be_read_any_more_is_the_studys_own_trouble(cohort, tiny_model, tmp_path, monkeypatch):
     whole = single.state_of
 
-    def state_of(study):
+    def state_of(study, *rest):
         if study.name == "a":
             raise FileNotFoundError(2, "No such file or directory")
-        return whole(study)
+        return whole(study, *rest)
 
     monkeypatch.setattr(single, "state_of", state_of)
     outcome = segment_inputs([cohort], tmp_path / "out", model=tiny_model, device="cpu", wishes=Wishes(report=False))
@@ -47,7 +47,7 @@ def test_a_study_whose_files_cannot_be_looked_at_is_not_skipped(cohort, tiny_mod
     ask = {"model": tiny_model, "device": "cpu", "wishes": Wishes(report=False)}
     segment_inputs([cohort / "a.nii"], tmp_path / "out", **ask)
 
-    def refuse(_):
+    def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(run, "state_of", refuse)
@@ -111,7 +111,7 @@ class TestDicomSeg:
         )
 
     def test_where_ed_and_es_are_not_known_there_are_labels_and_it_is_said_why_there_is_none(self, segment, tmp_path):
-        with pytest.warns(DataWarning, match="no DICOM-SEG was written: ED and ES are not known; name them, or take --dicom-seg all"):
+        with pytest.warns(DataWarning, match="ED and ES .*--dicom-seg all"):
             assert segment(dicom_seg="ed-es").segmented == 1
         assert (tmp_path / "out" / "heart.nii.gz").is_file()
         assert not (tmp_path / "out" / "heart.seg").exists()
@@ -132,7 +132,7 @@ class TestDicomSeg:
 
     @pytest.mark.parametrize("place", ["heart", "heart/results", "heart/a/b"])
     def test_outputs_may_not_lie_in_the_study(self, folder, tiny_model, tmp_path, place):
-        with pytest.raises(InputError, match=r"lies in the DICOM study .*choose an --out folder beside it"):
+        with pytest.raises(InputError, match=r"lies in the DICOM study .*--out"):
             segment_inputs([folder], tmp_path / place, model=tiny_model, device="cpu")
 
     def test_a_table_of_failures_names_no_file_of_a_study(self, folder, tiny_model, cohort, tmp_path):

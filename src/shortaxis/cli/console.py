@@ -46,11 +46,12 @@ def complain(error: Exception | str, head: str = "Error") -> None:
 
 
 @contextmanager
-def progress(text: str) -> Iterator[Callable[[float, float | None, str], None]]:
+def progress(text: str, *, quiet: bool = False) -> Iterator[Callable[[float, float | None, str], None]]:
     """Show a progress bar on stderr while the block runs; nothing where stderr is no terminal.
 
     Args:
         text: What is being done.
+        quiet: Show nothing on a terminal either.
 
     Yields:
         A function that takes the units done, the units of the whole (None while it is not known), and a word on where the work stands.
@@ -59,7 +60,7 @@ def progress(text: str) -> Iterator[Callable[[float, float | None, str], None]]:
 
     console = stderr()
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
         task = bar.add_task(text, total=None)
 
         def report(done: float, total: float | None, where: str = "") -> None:

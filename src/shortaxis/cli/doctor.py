@@ -22,6 +22,9 @@ def doctor(
         list[Path],
         typer.Argument(metavar="INPUT", help="NIfTI files, DICOM studies, ACDC folders, data sets, model files; folders of them."),
     ],
+    series: Annotated[
+        str | None, typer.Option(metavar="SERIES", help="Number or UID of the DICOM series to look at as `segment --series` would take it.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print all that was found for a program to read.")] = False,
 ) -> None:
     """Say what an input is, what is in it, what is wrong with it and how to mend that. No network runs.
@@ -37,13 +40,15 @@ def doctor(
     from rich.padding import Padding
 
     from shortaxis.errors import InputError
-    from shortaxis.inspection import inspect_input
+    from shortaxis.inspection import inspect_input, inspect_pieces
 
     inspections: list[Inspection] = []
     missing = False
+    if len(inputs) > 1:
+        inspections, inputs = inspect_pieces(inputs)
     for path in inputs:
         try:
-            inspections.append(inspect_input(path))
+            inspections.append(inspect_input(path, series=series))
         except InputError as error:
             complain(error)
             missing = True

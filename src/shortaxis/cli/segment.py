@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shortaxis.cli.console import FINDINGS, INPUT_ERROR, INTERNAL_ERROR, complain, progress, show
+from shortaxis.cli.console import FINDINGS, INPUT_ERROR, INTERNAL_ERROR, complain, is_terminal, note, progress, show
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.table import Table
 
-    from shortaxis.segmenting import Outcome
+    from shortaxis.segmenting import Outcome, StudyEnd
 
 SHOWN = {
     "lv_edv": ("LV EDV", "ml"),
@@ -24,11 +26,15 @@ SHOWN = {
     "rv_ef": ("RV EF", "%"),
 }
 
+_NOT_OF_THE_RESULT = ("quiet", "verbose", "overwrite")
+"""Options that a report does not repeat."""
+
 
 def segment(
     context: typer.Context,
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="INPUT", help="NIfTI files (3D frames, 4D cines), DICOM studies, folders of them, ACDC folders.")
+        list[Path],
+        typer.Argument(metavar="INPUT", help="NIfTI files (3D frames, 4D cines), DICOM studies, folders of them, data sets (KIND:PATH)."),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for labels, indices, reports, summary.csv and segment.json.")],
     model: Annotated[Path | None, typer.Option(metavar="FILE", help="Model file; by default the released model.")] = None,
@@ -36,8 +42,15 @@ def segment(
     ed: Annotated[int | None, typer.Option(help="End-diastolic frame of the given cine, counted from 1 as ACDC does; else found.")] = None,
     es: Annotated[int | None, typer.Option(help="End-systolic frame of the given cine, counted from 1; else found.")] = None,
     cine: Annotated[bool, typer.Option("--cine", help="Of ACDC patients, segment the 4D cine besides the frames.")] = False,
+    series: Annotated[
+        str | None,
+        typer.Option(metavar="SERIES", help="Number or UID of the DICOM series to take; `shortaxis doctor` lists them. Else found."),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Skip what an earlier run into DIR has finished, also one that was killed; try failures again.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files in DIR that were edited since they were written, or that no run wrote.")
     ] = False,
     no_report: Annotated[bool, typer.Option("--no-report", help="Write no report.html and no report.json.")] = False,
     dicom_seg: Annotated[
@@ -68,13 +81,15 @@ def segment(
     ] = 1,
     scheme: Annotated[str, typer.Option(help="Integers of the labels: acdc (1 RV, 2 MYO, 3 LV) or mnms (1 LV, 2 MYO, 3 RV).")] = "acdc",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; by default OMP_NUM_THREADS, or all cores.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only, and what --json asks for.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Print a line for every study, with its flags, on a terminal too.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print segment.json to stdout.")] = False,
 ) -> None:
     """Segment images; labels keep the input's name and lie on its own grid. Beside them: indices and a report for each study.
 
     Of ACDC patients the frames are segmented, or the cine where ED and ES are no files of their own; [i]_gt[/] files never are.
-    A study that fails is left out and named at the end (exit code 1); if none succeeds, the exit code is 2 and nothing is written.
-    One in which no part of the heart is found is named too (exit code 1).
+    Files X_ED and X_ES are one study. A study that fails is left out and named (exit code 1); if none succeeds, the exit code is 2 and
+    nothing is written. Where nothing was found in a study, or outputs were edited since, the exit code is 1 too.
     No output but a DICOM-SEG names the patient, unless --keep-identifiers is given.
 
     [dim]Examples:[/]
@@ -84,7 +99,12 @@ def segment(
     shortaxis segment acdc/testing --out predicted --resume
 
     shortaxis segment dicom/study --out labels --dicom-seg ed-es
+
+    shortaxis segment mnms:mnms --out labels
     """
+    if quiet and verbose:
+        msg = "--quiet and --verbose exclude each other."
+        raise typer.BadParameter(msg)
     from shortaxis.labels import scheme_named
     from shortaxis.segmenting import Wishes, segment_inputs
 
@@ -101,8 +121,10 @@ def segment(
         report=not no_report,
         dicom_seg=dicom_seg,
         keep_identifiers=keep_identifiers,
+        series=series,
     )
-    with progress("Segmenting") as report:
+    log = not quiet and (verbose or not is_terminal())
+    with progress("Segmenting", quiet=quiet) as report:
         outcome = segment_inputs(
             inputs,
             out,
@@ -111,41 +133,73 @@ def segment(
             threads=threads,
             wishes=wishes,
             resume=resume,
+            overwrite=overwrite,
             command=["shortaxis", "segment", *_options(context, keep_paths=keep_identifiers)],
             raise_errors=context.find_root().params["debug"],
             on_progress=report,
+            on_study=_logger(verbose=verbose) if log else lambda _end: None,
         )
-    _conclude(outcome, out, json=json)
+    _conclude(outcome, out, json=json, quiet=quiet, logged=log)
 
 
 def _options(context: typer.Context, *, keep_paths: bool) -> list[str]:
     """The options as they were given, paths reduced to names unless these are kept."""
+    from shortaxis.segmenting.wishes import shown_series
+
     words: list[str] = []
     for parameter in context.command.params:
         source = context.get_parameter_source(parameter.name or "")
         if parameter.param_type_name != "option" or source is None or source.name != "COMMANDLINE":
             continue
         value = context.params[parameter.name or ""]
+        if parameter.name in _NOT_OF_THE_RESULT:
+            continue
+        if parameter.name == "series" and not keep_paths:
+            value = shown_series(value)
         shown = value.name if isinstance(value, Path) and not keep_paths else str(value)
         words += [parameter.opts[0]] if value is True else [parameter.opts[0], shown]
     return words
 
 
-def _conclude(outcome: Outcome, out: Path, *, json: bool) -> None:
-    for failure in outcome.failures:
+def _logger(*, verbose: bool) -> Callable[[StudyEnd], None]:
+    """Print a line a study to stderr when it is done; of those that were done before, only when asked for all."""
+
+    def on_study(end: StudyEnd) -> None:
+        place = f"{end.number}/{end.total} {end.row['study']}"
+        if end.failure is not None:
+            complain(f"{end.failure.message} ({place}, left out after {end.row['seconds']:.1f} s)")
+        elif verbose or not end.skipped:
+            note(f"{place}: {_line(end, verbose=verbose)}")
+
+    return on_study
+
+
+def _line(end: StudyEnd, *, verbose: bool) -> str:
+    row = end.row
+    values = [f"{name} {row['values'][key]:.0f} {unit}" for key, (name, unit) in SHOWN.items() if key in row["values"]]
+    said = [", ".join(values)] if values else ["ED and ES are not known"]
+    if empty := row.get("nothing_found_in"):
+        said = [f"nothing was found in {' and '.join(empty)}"]
+    if row["flags"]:
+        said.append(_count(len(row["flags"]), "flag", "flags") + (f" ({' '.join(row['flags'])})" if verbose else ""))
+    if row["to_check"]:
+        said.append(f"{_count(len(row['to_check']), 'slice', 'slices')} to check" + (f" ({' '.join(row['to_check'])})" if verbose else ""))
+    before = "done before, " if end.skipped else ""
+    return f"{before}{row['seconds']:.1f} s: {'; '.join(said)}"
+
+
+def _conclude(outcome: Outcome, out: Path, *, json: bool, quiet: bool, logged: bool) -> None:
+    none_begun = outcome.manifest is None and not outcome.seconds
+    for failure in outcome.failures if none_begun or not logged else []:
         complain(failure.message)
     if outcome.manifest is None or not outcome.segmented + outcome.skipped:
         raise typer.Exit(INTERNAL_ERROR if any(failure.internal for failure in outcome.failures) else INPUT_ERROR)
     if json:
         typer.echo(outcome.manifest.read_text(encoding="utf-8"), nl=False)
-    else:
+    elif not quiet:
         parts = [_table(outcome.first)] if outcome.first else []
         show(*parts, f"[dim]{_summary(outcome)}, all in {out}[/]")
-    for path in outcome.empty:
-        complain(
-            f"{path}: no part of the heart was found in it; check that it is a short-axis cine, its spacing and its orientation", "Warning"
-        )
-    if outcome.failures or outcome.empty:
+    if outcome.failures or outcome.n_empty or outcome.n_edited:
         raise typer.Exit(FINDINGS)
 
 
@@ -172,7 +226,9 @@ def _summary(outcome: Outcome) -> str:
     shown = f", {more} more in summary.csv" if more else ""
     skipped = f", {outcome.skipped} skipped that were done before" if outcome.skipped else ""
     failed = f", {len(outcome.failures)} left out" if outcome.failures else ""
-    return f"{studies}, {images} in {outcome.seconds:.1f} s{shown}{skipped}{failed}"
+    empty = f", {outcome.n_empty} in which nothing was found" if outcome.n_empty else ""
+    edited = f", {outcome.n_edited} edited since" if outcome.n_edited else ""
+    return f"{studies}, {images} in {outcome.seconds:.1f} s{shown}{skipped}{failed}{empty}{edited}"
 
 
 def _count(number: int, one: str, many: str) -> str:

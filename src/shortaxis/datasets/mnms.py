@@ -130,6 +130,33 @@ def read_study(root: Path | str, code: str, csv: Path | str | None = None) -> St
     return replace(study, end_diastole=known.end_diastole, end_systole=known.end_systole, subject=known.subject)
 
 
+def list_images(root: Path | str) -> list[tuple[Path, MnmsSubject, Path]]:
+    """List the cines of all parts, labelled or not, in the order of their codes.
+
+    Args:
+        root: The folder that holds `Training`, `Validation` and `Testing`, or some of them.
+
+    Returns:
+        Of each subject the cine, which may be absent, its line of the information table, and that table.
+
+    Raises:
+        InputError: The table is missing or wrong, or has no line for a subject; or there is no subject.
+    """
+    root = Path(root)
+    path = _find_table(root)
+    table = read_table(path)
+    folders = {code: folder for part in SPLITS for code, folder in _folders(root, part).items()}
+    unknown = sorted(set(folders) - set(table))
+    if unknown or not folders:
+        msg = (
+            f"{folders[unknown[0]]}: the information table {path.name} has no line for {unknown[0]}; give the table of this data set"
+            if unknown
+            else f"{root}: holds no M&Ms subjects; give the folder that holds {', '.join(SPLITS.values())}"
+        )
+        raise InputError(msg)
+    return [(folder / f"{code}_sa.nii.gz", table[code], path) for code, folder in sorted(folders.items())]
+
+
 def write_mnms(root: Path | str, items: Iterable[tuple[Study, NDArray[np.uint8], str]]) -> None:
     """Write studies in the layout of M&Ms, with their information table.
 

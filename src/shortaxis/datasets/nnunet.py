@@ -10,7 +10,7 @@ import json
 import re
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 DESCRIPTION: Final = "dataset.json"
 _ENDINGS: Final = (".nii.gz", ".nii")
 _FRAME_NUMBER: Final = re.compile(r"_(frame)?\d+$")
+_PHASE: Final = re.compile(r"(?P<patient>.+)_(?P<phase>ED|ES)", re.IGNORECASE)
 _NAMES: Final = {
     Structure.BACKGROUND: ("background", "bg"),
     Structure.RV: ("rv", "rvc", "rightventricle", "rvcavity", "rvbloodpool"),
@@ -48,11 +49,7 @@ def read_nnunet(root: Path | str) -> Dataset:
     root = Path(root)
     description = _description(root / DESCRIPTION)
     scheme = _scheme(description.get("labels"), root / DESCRIPTION)
-    ending = description.get("file_ending", ".nii.gz")
-    if ending not in _ENDINGS:
-        msg = f"{root / DESCRIPTION}: file_ending is '{ending}'; convert the images to .nii.gz"
-        raise InputError(msg)
-    facts = description.get("shortaxis", {})
+    ending, facts = _ending(description, root), description.get("shortaxis", {})
     refs = []
     for labels in sorted((root / "labelsTr").glob(f"*{ending}")):
         name = labels.name.removesuffix(ending)
@@ -69,6 +66,49 @@ def read_nnunet(root: Path | str) -> Dataset:
         msg = f"{root / 'labelsTr'}: holds no label files NAME{ending}; give an nnU-Net raw folder with labelled training cases"
         raise InputError(msg)
     return Dataset(root.absolute().name, tuple(sorted(refs, key=lambda ref: ref.name)))
+
+
+class NnunetImage(NamedTuple):
+    """An image of an nnU-Net raw folder, labelled or not.
+
+    Attributes:
+        name: Of the case.
+        image: Its first channel.
+        patient: Of `dataset.json`, or what the name says.
+        phase: `ED`, `ES` or None, from the same.
+        group: Diagnostic group, or None.
+    """
+
+    name: str
+    image: Path
+    patient: str
+    phase: str | None
+    group: str | None
+
+
+def list_images(root: Path | str) -> list[NnunetImage]:
+    """List the images of `imagesTr` and `imagesTs`, in the order of their names.
+
+    Args:
+        root: The folder, such as `nnUNet_raw/Dataset027_ACDC`. The first channel (`_0000`) is taken.
+
+    Raises:
+        InputError: `dataset.json` is missing or no JSON object, its images are no NIfTI files, or there are none.
+    """
+    root = Path(root)
+    description = _description(root / DESCRIPTION)
+    ending, facts = _ending(description, root), description.get("shortaxis", {})
+    found = []
+    for path in (path for folder in ("imagesTr", "imagesTs") for path in sorted((root / folder).glob(f"*_0000{ending}"))):
+        name = path.name.removesuffix(f"_0000{ending}")
+        known = facts.get(name, {})
+        patient, phase = (named["patient"], named["phase"].upper()) if (named := _PHASE.fullmatch(name)) else (None, None)
+        patient = known.get("patient") or patient or _FRAME_NUMBER.sub("", name)
+        found.append(NnunetImage(name, path, patient, known.get("phase") or phase, known.get("group")))
+    if not found:
+        msg = f"{root}: holds no images imagesTr/NAME_0000{ending}; give an nnU-Net raw folder"
+        raise InputError(msg)
+    return found
 
 
 def write_nnunet(root: Path | str, frames: Dataset | Iterable[Frame]) -> None:
@@ -123,6 +163,14 @@ def _description(path: Path) -> dict[str, Any]:
         msg = f"{path}: must hold one JSON object; correct it"
         raise InputError(msg)
     return content
+
+
+def _ending(description: Mapping[str, Any], root: Path) -> str:
+    ending = description.get("file_ending", ".nii.gz")
+    if ending not in _ENDINGS:
+        msg = f"{root / DESCRIPTION}: file_ending is '{ending}'; convert the images to .nii.gz"
+        raise InputError(msg)
+    return str(ending)
 
 
 def _scheme(labels: Any, path: Path) -> LabelScheme:

@@ -125,6 +125,15 @@ def read_packed(path: Path | str) -> Dataset:
     return Dataset(path.stem, tuple(refs))
 
 
+def is_packed(path: Path) -> bool:
+    """Whether a zip file is a packed data set; one that is damaged counts, since `read_packed` says what is wrong with it."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return META in archive.namelist()
+    except _DAMAGE:
+        return True
+
+
 @dataclass(frozen=True)
 class _Entry:
     """What `meta.json` says of one frame."""

@@ -42,6 +42,7 @@ class StreamingEnsemble(nn.Module):
     Args:
         members: Networks from (B, 1, H, W) to (B, C, H, W) logits, with equal C; see `shortaxis.networks` for those that need frames.
         pooling: A pooling rule, or the name of a registered one (`fixed`, `uncertainty`).
+        finder: A network that finds the heart for an aligned grid (`shortaxis.ensemble.finder`); it takes no part in `forward`.
 
     Raises:
         InputError: There is no member, one is no module, or the pooling is unknown or no rule.
@@ -55,7 +56,9 @@ class StreamingEnsemble(nn.Module):
         ((6, 4, 32, 32), (2, 2, 32, 32))
     """
 
-    def __init__(self, members: Iterable[nn.Module], pooling: PoolingRule | str = "uncertainty") -> None:
+    def __init__(
+        self, members: Iterable[nn.Module], pooling: PoolingRule | str = "uncertainty", *, finder: nn.Module | None = None
+    ) -> None:
         super().__init__()
         members = list(members)
         for index, member in enumerate(members):
@@ -66,6 +69,7 @@ class StreamingEnsemble(nn.Module):
             msg = "an ensemble needs at least one member"
             raise InputError(msg)
         self.members = nn.ModuleList(members)
+        self.finder = finder
         self.pooling: PoolingRule = build_pooling(pooling) if isinstance(pooling, str) else pooling
         if isinstance(pooling, type) or not callable(self.pooling):
             msg = f"the pooling must be a rule, such as Uncertainty(), or the name of one, not {pooling!r}"
@@ -93,9 +97,11 @@ class StreamingEnsemble(nn.Module):
             valid: bool (B,), False for padding slices, which have no part in σ. None: all are valid.
 
         Raises:
-            InputError: A member cannot work on slices of this size or returns no logits (B, C, H, W), the members disagree in C, or the
-                pooling rule does not return what `Pooled` says.
+            InputError: The tensors have other axes; a member cannot work on slices of this size or returns no logits (B, C, H, W); the
+                members disagree in C; or the pooling rule does not return what `Pooled` says.
         """
+        _check_slices(slices)
+        _check_frames(frame_of_slice, valid, slices.shape[0])
         probabilities = [self.ask(index, slices, frame_of_slice, valid=valid) for index in range(len(self.members))]
         if len({member.shape for member in probabilities}) > 1:
             msg = f"the members must give logits of one shape, not {', '.join(str(tuple(member.shape)) for member in probabilities)}"
@@ -105,6 +111,7 @@ class StreamingEnsemble(nn.Module):
     def ask(self, index: int, slices: Tensor, frame_of_slice: Tensor | None = None, *, valid: Tensor | None = None) -> Tensor:
         """One member's probabilities (B, C, H, W), in float32 at least; the arguments behind its index are those of `forward`."""
         member = self.members[index]
+        _check_slices(slices)
         _check_size(member, index, slices)
         # A network that looks along the stack is told where each slice belongs.
         logits = member(slices, frame_of_slice, valid) if getattr(member, "needs_frames", False) else member(slices)
@@ -115,6 +122,10 @@ class StreamingEnsemble(nn.Module):
         self, members: Tensor, frame_of_slice: Tensor | None = None, *, n_frames: int = 1, valid: Tensor | None = None
     ) -> EnsembleOutput:
         """Pool member probabilities (N, B, C, H, W) that were computed before; the other arguments are those of `forward`."""
+        if not _is_float(members) or members.ndim != 5:
+            msg = f"member probabilities are one float tensor (N, B, C, H, W), not {_told(members)}"
+            raise InputError(msg)
+        _check_frames(frame_of_slice, valid, members.shape[1])
         if frame_of_slice is None:
             frame_of_slice = torch.zeros(members.shape[1], dtype=torch.long, device=members.device)
         # Under autocast the mean over depth would run in half precision, where the small differences between the members' σ are lost.
@@ -122,6 +133,13 @@ class StreamingEnsemble(nn.Module):
             pooled = self.pooling(members, averaging_matrix(frame_of_slice, n_frames, valid), frame_of_slice)
         _check_pooled(pooled, self.pooling, members, members.shape[1] if self.per_slice else n_frames)
         return EnsembleOutput(pooled.probabilities, members, pooled.sigma, pooled.omega)
+
+
+def _check_slices(slices: object) -> None:
+    """Refuse what is no batch of slices, by its type and rank."""
+    if not _is_float(slices) or slices.ndim != 4:
+        msg = f"slices are one float tensor (B, 1, H, W), not {_told(slices)}; of a frame (D, H, W) give frame[:, None]"
+        raise InputError(msg)
 
 
 def _check_size(member: nn.Module, index: int, slices: Tensor) -> None:
@@ -134,6 +152,14 @@ def _check_size(member: nn.Module, index: int, slices: Tensor) -> None:
             f"both edges must be multiples of {multiple}; choose such a grid size"
         )
         raise InputError(msg)
+
+
+def _check_frames(frame_of_slice: object, valid: object, batch: int) -> None:
+    """Refuse frames of slices, and marks of valid slices, that are not one value a slice."""
+    for name, value in (("frame_of_slice", frame_of_slice), ("valid", valid)):
+        if value is not None and (not isinstance(value, Tensor) or tuple(value.shape) != (batch,)):
+            msg = f"{name} is a tensor with one value a slice, of shape ({batch},), not {_told(value)}"
+            raise InputError(msg)
 
 
 def _check_logits(logits: object, member: nn.Module, index: int, slices: Tensor) -> None:

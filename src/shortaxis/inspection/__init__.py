@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shortaxis.inspection.inspect import inspect_input
+from shortaxis.inspection.inspect import inspect_input, inspect_pieces
 from shortaxis.inspection.report import Finding, Inspection
 
-__all__ = ["Finding", "Inspection", "inspect_input"]
+__all__ = ["Finding", "Inspection", "inspect_input", "inspect_pieces"]

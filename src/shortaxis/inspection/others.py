@@ -25,9 +25,9 @@ def inspect_dataset(path: Path, kind: str) -> Inspection:
 
     Args:
         path: The folder or file.
-        kind: One of `DATASETS`.
+        kind: One of `shortaxis.datasets.READERS`.
     """
-    found = Inspection(path, DATASETS[kind])
+    found = Inspection(path, DATASETS.get(kind, f"{kind} data set"))
     try:
         data = open_dataset(f"{kind}:{path}")
     except InputError as error:
@@ -42,6 +42,10 @@ def inspect_dataset(path: Path, kind: str) -> Inspection:
 def dataset_kind(path: Path) -> str | None:
     """Which of `DATASETS` lies here, or None."""
     kind = recognise(path)
+    if kind == "packed":
+        from shortaxis.datasets.packed import is_packed  # noqa: PLC0415 (brings Pillow)
+
+        return kind if is_packed(path) else None
     return kind if kind in DATASETS else None
 
 

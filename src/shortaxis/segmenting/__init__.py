@@ -11,9 +11,19 @@ from shortaxis.segmenting.plan import PlannedImage, PlannedStudy, plan_studies, 
 from shortaxis.segmenting.wishes import Wishes
 
 if TYPE_CHECKING:
-    from shortaxis.segmenting.run import Failure, Outcome, segment_inputs
+    from shortaxis.segmenting.run import Failure, Outcome, StudyEnd, segment_inputs
 
-__all__ = ["Failure", "Outcome", "PlannedImage", "PlannedStudy", "Wishes", "plan_studies", "refuse_collisions", "segment_inputs"]
+__all__ = [
+    "Failure",
+    "Outcome",
+    "PlannedImage",
+    "PlannedStudy",
+    "StudyEnd",
+    "Wishes",
+    "plan_studies",
+    "refuse_collisions",
+    "segment_inputs",
+]
 
 if not TYPE_CHECKING:  # pragma: no branch (a type checker reads the imports above)
 

@@ -1,9 +1,10 @@
 """What a run has done so far, kept so that it can go on after a kill at any moment.
 
 While a run is at work `segment.jsonl` in the output folder holds a first line on the run and one line a study, appended and synced when the
-study's files stand in their places. At the end it is folded into `segment.json` and removed. A run that resumes reads whichever is there
+study's files stand in their places. A line before that announces the files with their checksums, so that a run which is killed in between
+knows them for its own. At the end all is folded into `segment.json` and removed. A run that resumes reads whichever is there
 (the journal, if both are) and goes on appending. So a study costs the same whether it is the first or the hundred-thousandth, and
-memory holds a few bytes of each.
+memory holds little of each.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import msgspec
 
 from shortaxis.errors import InputError
 from shortaxis.io.atomic import atomic_path
-from shortaxis.segmenting.plan import JOURNAL, MANIFEST
+from shortaxis.segmenting.checksums import EARLIER, Written
+from shortaxis.segmenting.planned import JOURNAL, MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 DONE: Final = "done"
 FAILED: Final = "failed"
+ANNOUNCED: Final = "announced"
+"""Status of a study whose files are being put in their places."""
 
 _SAME: Final = {
     "shortaxis_version": "another version of shortaxis",
@@ -53,6 +57,9 @@ class Journal:
         self._offsets: dict[str, int] = {}
         self._stream: IO[bytes] | None = None
         self._waiting: list[dict[str, Any]] = []
+        self._holds_rows = False
+        self.written = Written(out)
+        """What earlier runs wrote into the folder."""
         if not resume:
             return
         if not self._path.is_file() and (out / MANIFEST).is_file():
@@ -63,7 +70,7 @@ class Journal:
     @property
     def is_open(self) -> bool:
         """Whether any study is done: a run in which none could be segmented leaves nothing behind."""
-        return self._stream is not None
+        return self._stream is not None and self._holds_rows
 
     def finished(self, study: str) -> dict[str, Any] | None:
         """The row of a study that was segmented, by the path of its indices; None where it was not."""
@@ -81,8 +88,21 @@ class Journal:
         """
         if self._stream is None and (self._path.is_file() or (self.out / MANIFEST).is_file()):
             with atomic_path(self._path) as temporary:
-                temporary.write_bytes(_line(self.head))
+                temporary.write_bytes(_line(self.head) + _line(self.written.as_row()))
             self._stream = self._path.open("rb+")
+            self._holds_rows = True
+
+    def announce(self, row: dict[str, Any]) -> None:
+        """Record the checksums of a study's files before they are put in their places; until `append` the study counts as not done.
+
+        Args:
+            row: Its `indices` and `sha256`.
+
+        Raises:
+            InputError: The folder cannot be written.
+        """
+        self.begin()
+        self._write([{"indices": row["indices"], "status": ANNOUNCED, "sha256": row["sha256"]}])
 
     def append(self, row: dict[str, Any]) -> None:
         """Record a study. Failures wait in memory for the first study that succeeds.
@@ -94,17 +114,21 @@ class Journal:
             InputError: The folder cannot be written.
         """
         self._waiting.append(row)
-        if self._stream is None and row["status"] != DONE:
+        if not self._holds_rows and row["status"] != DONE:
             return
         self.begin()
+        self._write(self._waiting)
+        self._waiting.clear()
+        self._holds_rows = True
+
+    def _write(self, rows: list[dict[str, Any]]) -> None:
         try:
             if self._stream is None:
                 self._stream = self._path.open("xb+")
                 self._stream.write(_line(self.head))
-            for waiting in self._waiting:
-                self._note(waiting, self._stream.seek(0, os.SEEK_END))
-                self._stream.write(_line(waiting))
-            self._waiting.clear()
+            for row in rows:
+                self._note(row, self._stream.seek(0, os.SEEK_END))
+                self._stream.write(_line(row))
             self._stream.flush()
             os.fsync(self._stream.fileno())
         except OSError as error:
@@ -129,15 +153,20 @@ class Journal:
             stream.write(text.removesuffix("\n}") + ',\n  "studies": [')
             for number, row in enumerate(self.rows()):
                 stream.write(("," if number else "") + "\n    " + json.dumps(row, ensure_ascii=False, allow_nan=False))
-            stream.write("\n  ]\n}\n")
+            stream.write("\n  ]")
+            if others := self.written.others(self.rows()):
+                stream.write(f',\n  "{EARLIER}": {json.dumps(others, ensure_ascii=False)}')
+            stream.write("\n}\n")
         self.close()
         self._path.unlink()
 
     def close(self) -> None:
-        """Close the file; what it holds stays for a run that resumes."""
+        """Close the file; what it holds stays for a run that resumes. One that holds nothing of a study goes."""
         if self._stream is not None:
             self._stream.close()
             self._stream = None
+            if not self._holds_rows:
+                self._path.unlink(missing_ok=True)
 
     def _row_at(self, offset: int) -> dict[str, Any]:
         if self._stream is None:
@@ -148,8 +177,12 @@ class Journal:
         return row
 
     def _note(self, row: dict[str, Any], offset: int, *, earlier: bool = False) -> None:
+        if row["status"] == EARLIER:
+            return
         study = row.get("indices") or f"unknown {offset}"
-        if row["status"] == DONE or not earlier:
+        if row["status"] == ANNOUNCED:
+            self._offsets.pop(study, None)
+        elif row["status"] == DONE or not earlier:
             self._offsets[study] = offset
         else:
             self._offsets.pop(study, None)
@@ -158,6 +191,7 @@ class Journal:
         """Read the journal of an earlier run up to its last whole line, and open it to go on."""
         stream = self._path.open("rb+")
         self._stream = stream
+        self._holds_rows = True
         try:
             end = 0
             for number, line in enumerate(stream):
@@ -186,8 +220,9 @@ class Journal:
         try:
             head = msgspec.json.decode(manifest.read_bytes(), type=dict[str, msgspec.Raw])
             studies = msgspec.json.decode(head.pop("studies"), type=list[msgspec.Raw])
+            others = msgspec.Raw(b'{"status":"%s","sha256":%s}' % (EARLIER.encode(), bytes(head.get(EARLIER, b"{}"))))
             with atomic_path(self._path) as temporary, temporary.open("wb") as stream:
-                for content in (msgspec.json.encode({key: head[key] for key in self.head.keys() | _SAME if key in head}), *studies):
+                for content in (msgspec.json.encode({key: head[key] for key in self.head.keys() | _SAME if key in head}), others, *studies):
                     stream.write(msgspec.json.format(content, indent=-1) + b"\n")
         except (msgspec.DecodeError, UnicodeDecodeError, KeyError, OSError) as error:
             msg = f"{manifest}: is not the record of a run, or damaged; segment without --resume, or into another --out folder"

@@ -3,14 +3,16 @@
 An input is one of these:
 
 * a file: a 3D frame or a 4D cine; labels go to `NAME.nii.gz`, indices to `NAME.indices.json`, the report to `NAME.report.json` and
-  `NAME.report.html`;
-* a folder of NIfTI files: every one that lies in the folder itself, except labels (`_gt`);
+  `NAME.report.html`. `X_ED` and `X_ES` are one study; see `shortaxis.segmenting.layouts`;
+* a folder of NIfTI files: every one that lies in the folder itself, except labels; or a folder of such folders, each of which names its
+  study;
 * a folder with the DICOM files of a study, in any nesting, or a folder of such folders; or one multi-frame DICOM file: labels go to
   `NAME.nii.gz`, where NAME is the folder's or the file's, and the rest beside it as above; a DICOM-SEG, where asked for, to the folder
   `NAME.seg`;
 * an ACDC patient folder, or a folder of them: labels go to `PATIENT/PATIENT_frame01.nii.gz`, indices and report to `PATIENT/indices.json`,
   `PATIENT/report.json` and `PATIENT/report.html`. The cine is taken when it is asked for, or when the ED and ES frames are not both there
-  as files of their own.
+  as files of their own;
+* a data set `KIND:PATH` of `shortaxis.datasets.READERS`, with outputs as of ACDC patients.
 
 Nothing takes longer than in proportion to the number of studies: a cohort may have 100,000.
 """
@@ -18,100 +20,141 @@ Nothing takes longer than in proportion to the number of studies: a cohort may h
 from __future__ import annotations
 
 import os
-import re
+import warnings
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from shortaxis.datasets.acdc import INFO, list_images, read_patient
-from shortaxis.errors import InputError
-from shortaxis.io.archives import archive_kind
-from shortaxis.io.dicom import find_studies, is_dicom
+from shortaxis.errors import DataWarning, InputError
 from shortaxis.segmenting.encoding import as_utf8
+from shortaxis.segmenting.layouts import group_images, plan_group, without_labels
+from shortaxis.segmenting.pieces import join_pieces
+from shortaxis.segmenting.planned import (
+    JOURNAL,
+    MANIFEST,
+    MAPS,
+    SUMMARY,
+    PlannedImage,
+    PlannedStudy,
+    files_there,
+    is_nifti_name,
+    outputs_by_input,
+    planned_files,
+    stem_of,
+    unfit,
+)
+from shortaxis.segmenting.search import longer_name, studies_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from shortaxis.datasets.acdc import AcdcImage
+__all__ = [
+    "JOURNAL",
+    "MANIFEST",
+    "MAPS",
+    "SUMMARY",
+    "PlannedImage",
+    "PlannedStudy",
+    "files_there",
+    "is_nifti_name",
+    "plan_studies",
+    "planned_files",
+    "refuse_collisions",
+    "stem_of",
+]
 
-MANIFEST: Final = "segment.json"
-JOURNAL: Final = "segment.jsonl"
-SUMMARY: Final = "summary.csv"
-MAPS: Final = ("probabilities", "sigma", "omega")
-REPORTS: Final = ("json", "html")
-_NIFTI: Final = re.compile(r"(?P<stem>.+?)(?P<ending>\.nii|\.nii\.gz|\.hdr|\.img|\.img\.gz)", re.IGNORECASE)
-_IN_FOLDER: Final = (".nii", ".nii.gz")
-_DICOM_ENDING: Final = re.compile(r"\.(dcm|dicom|ima)$", re.IGNORECASE)
-_ACDC: Final = re.compile(r"(?P<patient>.+?)_(frame\d+|4d)(_gt)?\.nii(\.gz)?")
-
-
-@dataclass(frozen=True)
-class PlannedImage:
-    """One image of a study.
-
-    Attributes:
-        path: The image; of a DICOM study the folder.
-        labels: Where its labels go, relative to the output folder.
-        acdc: What ACDC says of it, or None for a plain file.
-        dicom: Whether it is a DICOM study.
-    """
-
-    path: Path
-    labels: Path
-    acdc: AcdcImage | None = None
-    dicom: bool = False
-
-    def map_path(self, kind: str) -> Path:
-        """Where a map of `MAPS` goes, relative to the output folder."""
-        return self.labels.with_name(f"{stem_of(self.labels)}.{kind}.nii.gz")
-
-    @property
-    def dicom_seg(self) -> Path:
-        """The folder where its DICOM-SEG goes, relative to the output folder."""
-        return self.labels.with_name(f"{stem_of(self.labels)}.seg")
-
-
-@dataclass(frozen=True)
-class PlannedStudy:
-    """The images of one patient, one plain file, or one DICOM study.
-
-    Attributes:
-        name: The name of the patient's or DICOM folder, or the file's without its ending.
-        source: The folder or file.
-        images: Frames first, then the cine.
-        indices: Where the indices go, relative to the output folder.
-        problem: Why it cannot be segmented, where that is known already.
-    """
-
-    name: str
-    source: Path
-    images: tuple[PlannedImage, ...] = ()
-    indices: Path = Path()
-    problem: InputError | None = None
-
-    def report(self, ending: str) -> Path:
-        """Where its report goes, relative to the output folder, such as `NAME.report.html` for the ending `html`."""
-        return self.indices.with_name(self.indices.name.replace("indices.json", f"report.{ending}"))
+LONGEST_NAME: Final = 255
+"""Bytes of a file name on the file systems in common use."""
+_IN_WORK: Final = len(".partial-12345678")
+"""Bytes that stand in front of an ending while a file is written; see `shortaxis.io.atomic`."""
 
 
 def plan_studies(inputs: Sequence[Path | str], *, cine: bool = False) -> list[PlannedStudy]:
     """Find the studies that the inputs stand for; nothing is read but the names of files, `Info.cfg` and the study UID in DICOM files.
 
     Args:
-        inputs: Files and folders, as the module says.
+        inputs: Files, folders and data sets, as the module says.
         cine: Take the cines of ACDC patients besides the frames.
 
     Returns:
         The studies in the order of the inputs; one that is known to be unfit carries its `problem`.
     """
-    studies: list[PlannedStudy] = []
-    for source in map(Path, inputs):
+    sources = [Path(source) for source in inputs]
+    files = [source for source in sources if is_nifti_name(source) and _is_file(source)]
+    alone = _studies_of_files(files)
+    studies: list[tuple[Path, PlannedStudy]] = []
+    for source in sources:
+        if is_nifti_name(source) and _is_file(source):
+            studies += [(source, study) for study in alone.pop(source, [])]
+            continue
         try:
-            studies += _studies(source, cine)
+            studies += [(source, study) for study in studies_at(source, cine=cine)]
         except OSError as error:
-            studies.append(_unfit(source, f"{source}: cannot be read ({error.strerror}); check its permissions"))
-    return [_tellable(study) for study in studies]
+            studies.append((source, unfit(source, f"{source}: cannot be read ({error.strerror}); check its name and its permissions")))
+    return [_refuse_long_name(_tellable(study)) for study in join_pieces(_with_own_names(studies))]
+
+
+def _is_file(source: Path) -> bool:
+    try:
+        return source.is_file()
+    except OSError:
+        return False
+
+
+def _studies_of_files(files: Sequence[Path]) -> dict[Path, list[PlannedStudy]]:
+    """Plan NIfTI files that were given as such, by the first file of each study; labels beside their image are left out."""
+    folders: dict[Path, list[Path]] = {}
+    for file in files:
+        folders.setdefault(file.parent, []).append(file)
+    studies: dict[Path, list[PlannedStudy]] = {}
+    for paths in folders.values():
+        stems = {stem_of(path) for path in paths}
+        labels = [path for path in set(paths) - set(without_labels(paths)) if stem_of(path).removesuffix("_gt") in stems]
+        if labels:
+            msg = f"{labels[0].parent}: {len(labels)} label files beside their images are left out, such as {min(labels).name}"
+            warnings.warn(msg, DataWarning, stacklevel=2)
+        for group in group_images([path for path in paths if path not in labels]):
+            members = [path for path, _ in group.frames] + ([group.cine] if group.cine else [])
+            first = min(members, key=paths.index)
+            name = group.stem or first.absolute().parent.name
+            studies.setdefault(first, []).append(plan_group(group, name, cine=True))
+    return studies
+
+
+def _with_own_names(studies: Sequence[tuple[Path, PlannedStudy]]) -> list[PlannedStudy]:
+    """Name studies of one name after the folders that they lie in, as `1000001/sa.nii.gz` and `1000002/sa.nii.gz`.
+
+    That is done for inputs that are one study each, in folders none of which lies in another. Where the folders have one name too, the
+    studies are left to `refuse_collisions`.
+    """
+    count = Counter(study.name.casefold() for _, study in studies if study.images)
+    of_input = Counter(source for source, _ in studies)
+    renamed = [
+        number
+        for number, (source, study) in enumerate(studies)
+        if count[study.name.casefold()] > 1 and of_input[source] == 1 and study.indices.parent == Path()
+    ]
+    parents = {studies[number][1].source.absolute().parent for number in renamed}
+    nested = {folder for folder in parents if any(above in parents for above in folder.parents)}
+    if nested:
+        return [study for _, study in studies]
+    folders = Counter(studies[number][1].source.absolute().parent.name.casefold() for number in renamed)
+    named = [study for _, study in studies]
+    for number in renamed:
+        study = named[number]
+        folder = study.source.absolute().parent.name
+        if folder:
+            named[number] = _renamed(study, folder if folders[folder.casefold()] == 1 else longer_name(folder, study.name))
+    return named
+
+
+def _renamed(study: PlannedStudy, name: str) -> PlannedStudy:
+    images = tuple(
+        replace(image, labels=Path(name + image.labels.name.removeprefix(study.name) if image.labels.name.startswith(study.name) else name))
+        for image in study.images
+    )
+    return replace(study, name=name, images=images, indices=Path(f"{name}.indices.json"))
 
 
 def refuse_collisions(studies: Sequence[PlannedStudy], out: Path) -> None:
@@ -131,7 +174,7 @@ def refuse_collisions(studies: Sequence[PlannedStudy], out: Path) -> None:
             msg = f"{out}: lies in the DICOM study {inputs[identity]}, all files of which are its own; choose an --out folder beside it"
             raise InputError(msg)
     for study in studies:
-        for source, output in _outputs(study):
+        for source, output in outputs_by_input(study):
             if output in owners:
                 msg = f"{owners[output]} and {source} would both be written to {out / output}; segment them into two --out folders"
                 raise InputError(msg)
@@ -159,35 +202,6 @@ class _Listing:
         return name.casefold() in self._folders[folder]
 
 
-def planned_files(study: PlannedStudy) -> Iterator[str]:
-    """The files that a run may write of a study, relative to the output folder, but the phases in `PlannedImage.dicom_seg`."""
-    folders = {image.dicom_seg.as_posix() for image in study.images if image.dicom}
-    yield from (output for _, output in _outputs(study) if output not in folders)
-
-
-def stem_of(path: Path) -> str:
-    """The name of a NIfTI file without its ending."""
-    match = _NIFTI.fullmatch(path.name)
-    return match["stem"] if match else path.stem
-
-
-def is_nifti_name(path: Path) -> bool:
-    """Whether a file's name has an ending of NIfTI."""
-    return _NIFTI.fullmatch(path.name) is not None
-
-
-def _outputs(study: PlannedStudy) -> Iterator[tuple[Path, str]]:
-    """Each output of a study, relative to the output folder, with the input that it comes from."""
-    for image in study.images:
-        yield image.path, image.labels.as_posix()
-        yield from ((image.path, image.map_path(kind).as_posix()) for kind in MAPS)
-        if image.dicom:
-            yield image.path, image.dicom_seg.as_posix()
-    if study.images:
-        yield study.source, study.indices.as_posix()
-        yield from ((study.source, study.report(ending).as_posix()) for ending in REPORTS)
-
-
 def _identity(path: Path) -> tuple[int, int] | None:
     """Tell two names of one file from two files: links and spellings do not deceive it."""
     try:
@@ -197,95 +211,21 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _studies(source: Path, cine: bool) -> list[PlannedStudy]:
-    if not source.exists():
-        return [_unfit(source, f"{source}: no such file or folder; check the path")]
-    if source.is_file():
-        return [_dicom(source, _DICOM_ENDING.sub("", source.name)) if _is_dicom_file(source) else _plain(source)]
-    return [_patient(source, cine)] if _is_patient(source) else _in_folder(source, cine)
+def _refuse_long_name(study: PlannedStudy) -> PlannedStudy:
+    """A study as it is, or, where the name of an output would be too long for the disk, as one that cannot be segmented."""
+    longest = max((_length(output) for _, output in outputs_by_input(study)), default=0)
+    if longest <= LONGEST_NAME or study.problem is not None:
+        return study
+    most = max(1, len(os.fsencode(study.name)) - (longest - LONGEST_NAME))
+    msg = f"{study.source}: its name is too long for the names of its outputs; rename it to at most {most} bytes without the ending"
+    return PlannedStudy(study.name, study.source, problem=InputError(msg))
 
 
-def _in_folder(source: Path, cine: bool) -> list[PlannedStudy]:
-    children = sorted(source.iterdir())
-    files = [path for path in children if path.is_file() and path.name.lower().endswith(_IN_FOLDER) and not path.name.startswith(".")]
-    images = [path for path in files if not stem_of(path).endswith("_gt")]
-    if images:
-        return [_plain(path) for path in images]
-    patients = [path for path in children if path.is_dir() and _is_patient(path)]
-    if patients:
-        return [_patient(path, cine) for path in patients]
-    if not files and (folders := _dicom_folders(source)):
-        return folders
-    what = "only labels (_gt)" if files else "no NIfTI files, no DICOM files and no ACDC patient folders"
-    return [_unfit(source, f"{source}: holds {what}; give a NIfTI file, a folder of them, a DICOM study, or a folder of ACDC patients")]
-
-
-def _is_dicom_file(path: Path) -> bool:
-    return not is_nifti_name(path) and is_dicom(path)
-
-
-def _dicom_folders(source: Path) -> list[PlannedStudy]:
-    """Plan the DICOM studies under a folder; a name that two of them share grows by the folders above."""
-    try:
-        folders = find_studies(source)
-    except InputError as error:
-        return [PlannedStudy(source.name, source, problem=error)]
-    names = [folder.resolve().name for folder in folders]
-    count = Counter(names)
-    full = ["_".join(folder.relative_to(source).parts) for folder in folders]
-    return [_dicom(folder, name if count[name] == 1 else longer) for folder, name, longer in zip(folders, names, full, strict=True)]
-
-
-def _dicom(path: Path, name: str) -> PlannedStudy:
-    return PlannedStudy(name, path, (PlannedImage(path, Path(f"{name}.nii.gz"), dicom=True),), Path(f"{name}.indices.json"))
-
-
-def _plain(path: Path) -> PlannedStudy:
-    match = _NIFTI.fullmatch(path.name)
-    if match is None:
-        kind = archive_kind(path)
-        if kind is not None:
-            return _unfit(path, f"{path}: is a {kind} archive; unpack it and give the folder")
-        return _unfit(path, f"{path}: is neither a NIfTI file (.nii or .nii.gz) nor a DICOM file; convert it, or give a folder")
-    stem, ending = match["stem"], match["ending"].lower()
-    labels = Path(stem + (ending if ending in _IN_FOLDER else ".nii.gz"))
-    return PlannedStudy(stem, path, (PlannedImage(path, labels),), Path(f"{stem}.indices.json"))
-
-
-def _is_patient(folder: Path) -> bool:
-    """Whether a folder is an ACDC patient's: by `Info.cfg`, or by images that bear the folder's name (then `Info.cfg` is missed)."""
-    if (folder / INFO).is_file():
-        return True
-    names = (_ACDC.fullmatch(path.name) for path in folder.iterdir())
-    return any(match is not None and match["patient"] == folder.absolute().name for match in names)
-
-
-def _patient(folder: Path, cine: bool) -> PlannedStudy:
-    name = folder.absolute().name
-    indices = Path(name) / "indices.json"
-    try:
-        read_patient(folder)
-        images = _chosen(folder, list_images(folder), cine)
-    except InputError as error:
-        return PlannedStudy(name, folder, indices=indices, problem=error)
-    planned = tuple(PlannedImage(image.path, Path(name) / image.path.name, image) for image in images)
-    return PlannedStudy(name, folder, planned, indices)
-
-
-def _chosen(folder: Path, images: list[AcdcImage], cine: bool) -> list[AcdcImage]:
-    frames = [image for image in images if image.frame is not None]
-    cines = [image for image in images if image.frame is None]
-    if not images:
-        msg = f"{folder}: holds no images; an ACDC patient folder needs {folder.absolute().name}_frame01.nii.gz and the like"
-        raise InputError(msg)
-    patient = images[0].patient
-    numbers = {image.frame for image in frames}
-    absent = [(phase, n) for phase, n in (("ED", patient.end_diastole), ("ES", patient.end_systole)) if n not in numbers]
-    if absent and not cines:
-        phase, number = absent[0]
-        msg = f"{folder}: {INFO} names frame {number} as {phase}, but there is no {folder.absolute().name}_frame{number:02d}.nii.gz; add it"
-        raise InputError(msg)
-    return [*frames, *(cines if cine or absent else [])]
+def _length(output: str) -> int:
+    """Bytes of the longest part of an output's path, also while it is written."""
+    path = Path(output)
+    in_work = _IN_WORK + len(os.fsencode("".join(path.suffixes[-2:])))
+    return max(in_work, *(len(os.fsencode(part)) for part in path.parts))
 
 
 def _tellable(study: PlannedStudy) -> PlannedStudy:
@@ -295,7 +235,3 @@ def _tellable(study: PlannedStudy) -> PlannedStudy:
         return study
     msg = f"{source}: its name is not UTF-8, which outputs could not tell; rename the file or folder"
     return PlannedStudy(name, Path(source), problem=InputError(msg))
-
-
-def _unfit(source: Path, message: str) -> PlannedStudy:
-    return PlannedStudy(source.name, source, problem=InputError(message))

@@ -161,7 +161,7 @@ def _facts(image: SegmentedImage, planned: PlannedStudy, *, keep: bool) -> Image
     phases, slices, rows, columns = study.pixels.shape
     z, y, x = (round(millimetres, _DIGITS + 1) for millimetres in study.spacing)
     return ImageFacts(
-        file=shown_path(image.planned.path, keep=keep),
+        file=shown_path(image.planned.shown, keep=keep),
         format="DICOM" if dicom else "NIfTI",
         sha256=content_sha256(image.planned, study),
         phases=phases,

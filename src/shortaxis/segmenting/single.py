@@ -6,17 +6,16 @@ import shlex
 import time
 import warnings
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from shortaxis.datasets.acdc import read_image
 from shortaxis.errors import DataWarning, InputError
 from shortaxis.indices.curves import with_phases
-from shortaxis.io import read, refuse_unfit, write_like
+from shortaxis.io import refuse_unfit, write_like
 from shortaxis.io.atomic import write_json
 from shortaxis.io.dicom.segmentation import write_dicom_seg
 from shortaxis.io.nifti_maps import write_maps
+from shortaxis.labels import FOREGROUND
 from shortaxis.segmenting.encoding import as_utf8
 from shortaxis.segmenting.findings import Findings
 from shortaxis.segmenting.inputs import state_of
@@ -24,6 +23,7 @@ from shortaxis.segmenting.measuring import SegmentedImage, flags_of, measured
 from shortaxis.segmenting.naming import shown_path
 from shortaxis.segmenting.orienting import reoriented
 from shortaxis.segmenting.plan import MAPS
+from shortaxis.segmenting.reading import read_planned
 from shortaxis.segmenting.reporting import Told, build_report, show_pixels, write_report
 from shortaxis.segmenting.trusting import segment_judged
 
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from shortaxis.segmenting.plan import PlannedImage, PlannedStudy
     from shortaxis.segmenting.trusting import Judged
     from shortaxis.segmenting.wishes import Wishes
-    from shortaxis.study import Study
 
 
 NO_PHASES: Final = "ED and ES are not known; name them, or take --dicom-seg all"
@@ -88,7 +87,7 @@ def segment_study(planned: PlannedStudy, stage: Path, task: Task, on_share: Call
     wishes = task.wishes
     findings = Findings(planned.name, views=wishes.views)
     with _blaming(planned):
-        state = state_of(planned)
+        state = state_of(planned, wishes.series)
         images = list(_segment_images(planned, task, findings, on_share))
         flags = flags_of(measured(images), images)
     rows = [_write_image(image, stage, task) for image in images]
@@ -102,6 +101,8 @@ def segment_study(planned: PlannedStudy, stage: Path, task: Task, on_share: Call
             report = build_report(planned, images, findings, flags, _told(planned, task, time.perf_counter() - since))
         write_report(report, show_pixels(images), planned, stage)
         found |= {"report": planned.report("json").as_posix(), "page": planned.report("html").as_posix()}
+    if empty := _empty_frames(findings):
+        found["nothing_found_in"] = empty
     return found | _in_short(content, findings, flags, calibrated=task.opened.calibration is not None) | {"state": state}
 
 
@@ -128,8 +129,8 @@ def outputs_of(row: dict[str, Any]) -> Iterator[str]:
 def _told(planned: PlannedStudy, task: Task, seconds: float) -> Told:
     command = None
     if task.command is not None:
-        source = shown_path(planned.source, keep=task.wishes.keep_identifiers)
-        command = as_utf8(shlex.join([*task.command[:2], source, *task.command[2:]]))
+        sources = (shown_path(source, keep=task.wishes.keep_identifiers) for source in planned.inputs)
+        command = as_utf8(shlex.join([*task.command[:2], *sources, *task.command[2:]]))
     return Told(task.opened, task.wishes, command, seconds)
 
 
@@ -139,15 +140,15 @@ def _segment_images(planned: PlannedStudy, task: Task, findings: Findings, on_sh
         def on_part(share: float, before: int = index) -> None:
             on_share(before + share)
 
-        judged = _segment_image(image, task, on_part)
-        name = shown_path(image.path, keep=task.wishes.keep_identifiers)
+        judged = _segment_image(image, task, on_part, paired=len(planned.images) > 1)
+        name = shown_path(image.shown, keep=task.wishes.keep_identifiers)
         findings.add(judged.segmentation, name, (image.acdc.frame if image.acdc else None) or 1, judged.verdicts, judged.risks)
         yield SegmentedImage(image, judged)
 
 
-def _segment_image(image: PlannedImage, task: Task, on_share: Callable[[float], None]) -> Judged:
+def _segment_image(image: PlannedImage, task: Task, on_share: Callable[[float], None], *, paired: bool) -> Judged:
     wishes = task.wishes
-    study = read_image(image.acdc) if image.acdc is not None else _read_plain(image.path, wishes)
+    study = read_planned(image, wishes, paired=paired)
     refuse_unfit(study, image.path)
     segment = partial(
         segment_judged,
@@ -168,21 +169,11 @@ def _segment_image(image: PlannedImage, task: Task, on_share: Callable[[float], 
     return segment(better)
 
 
-def _read_plain(path: Path, wishes: Wishes) -> Study:
-    study = read(path)
-    for option, frame in (("--ed", wishes.end_diastole), ("--es", wishes.end_systole)):
-        if frame is not None and frame > study.n_phases:
-            msg = f"{option} {frame}: {path} has {study.n_phases} frames, counted from 1; give one of them"
-            raise InputError(msg)
-    end_diastole, end_systole = (None if frame is None else frame - 1 for frame in (wishes.end_diastole, wishes.end_systole))
-    return replace(study, end_diastole=end_diastole, end_systole=end_systole)
-
-
 def _write_image(image: SegmentedImage, stage: Path, task: Task) -> dict[str, Any]:
     """Write labels, maps and DICOM-SEG; say of which input they are, and give their paths relative to the output folder by kind."""
     planned, segmentation, wishes = image.planned, image.judged.segmentation, task.wishes
     write_like(wishes.scheme.from_canonical(segmentation.labels), image.study, stage / planned.labels)
-    name = shown_path(planned.path, keep=wishes.keep_identifiers)
+    name = shown_path(planned.shown, keep=wishes.keep_identifiers)
     written: dict[str, Any] = {"input": name, "frames": image.study.n_phases, "labels": planned.labels.as_posix()}
     maps = {"probabilities": segmentation.probabilities} if wishes.probabilities else {}
     if wishes.uncertainty:
@@ -219,6 +210,17 @@ def _write_dicom_seg(image: SegmentedImage, stage: Path, task: Task) -> list[Pat
         return write_dicom_seg(segmentation.labels, study, out, model_name=model["name"], model_sha256=model["sha256"], phases=phases)
     except InputError as error:  # a source file that is gone; a full disk stops the next output
         raise UnfitError(error) from error
+
+
+def _empty_frames(findings: Findings) -> list[str]:
+    """Which of ED and ES show none of the structures; `all frames` where ED and ES are not known and no frame shows any."""
+
+    def is_empty(row: dict[str, Any]) -> bool:
+        return not any(row[f"{part.name.lower()}_ml"] for part in FOREGROUND)
+
+    if decisive := findings.decisive_frames():
+        return [phase for phase, row in decisive.items() if is_empty(row)]
+    return ["all frames"] if all(map(is_empty, findings.frames)) else []
 
 
 def _in_short(content: dict[str, Any], findings: Findings, flags: Sequence[QualityFlag], *, calibrated: bool) -> dict[str, Any]:

@@ -24,6 +24,7 @@ COLUMNS: Final = (
     *(f"{name}{end}" for name in INDICES for end in ("", "_low", "_high")),
     *_MORE,
     *("n_flags", "flags", "n_to_check", "to_check", "seconds", "model_sha256", "error"),
+    "edited",
 )
 """The columns in their order, which does not change between versions; new ones come at the end."""
 
@@ -56,6 +57,7 @@ def write_summary(path: Path, rows: Iterable[dict[str, Any]], model_sha256: str)
 def _cells(row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for column in ("study", "status", "seconds", "error", "phases"):
         yield column, row.get(column)
+    yield "edited", " ".join(row.get("edited", ()))
     if "values" in row:
         yield from row["values"].items()
         for name, (low, high) in row["intervals"].items():

@@ -36,6 +36,7 @@ class Wishes:
         dicom_seg: Write a DICOM-SEG of DICOM studies, one of `DICOM_SEG`, or None. It holds the patient's module, as every DICOM object of
             the patient's study does.
         keep_identifiers: Let reports name the patient, and outputs name the full paths of the inputs.
+        series: Number or UID of the series to take of DICOM studies; None finds it.
     """
 
     scheme: LabelScheme = ACDC
@@ -50,6 +51,7 @@ class Wishes:
     report: bool = True
     dicom_seg: str | None = None
     keep_identifiers: bool = False
+    series: str | None = None
 
     def __post_init__(self) -> None:
         for option, frame in (("--ed", self.end_diastole), ("--es", self.end_systole)):
@@ -69,6 +71,8 @@ class Wishes:
         changed = {
             field.name: getattr(self, field.name) for field in fields(self) if getattr(self, field.name) != getattr(default, field.name)
         }
+        if self.series is not None and not self.keep_identifiers:
+            changed["series"] = shown_series(self.series)
         return {name: value.name if isinstance(value, LabelScheme) else value for name, value in changed.items()}
 
     def refuse_misuse(self, studies: Sequence[PlannedStudy]) -> None:
@@ -81,10 +85,31 @@ class Wishes:
             msg = "writing DICOM-SEG needs a package that is not installed; run: pip install 'shortaxis[dicom]'"
             raise InputError(msg)
         frames_given = not (self.end_diastole is None and self.end_systole is None)
-        for image, source in ((image, study.source) for study in studies for image in study.images):
-            if frames_given and image.acdc is not None:
-                msg = f"{source}: its Info.cfg names ED and ES; leave --ed and --es out, or give the files themselves"
-                raise InputError(msg)
-            if self.dicom_seg is not None and not image.dicom:
-                msg = f"{source}: a DICOM-SEG refers to DICOM images and this is NIfTI; leave --dicom-seg out, or give DICOM studies only"
-                raise InputError(msg)
+        for study in studies:
+            if frames_given:
+                _refuse_frames(study)
+            for image in study.images:
+                if self.dicom_seg is not None and not image.dicom:
+                    msg = f"{study.source}: a DICOM-SEG refers to DICOM images and this is NIfTI; leave --dicom-seg out, or give DICOM only"
+                    raise InputError(msg)
+                if self.series is not None and not image.dicom:
+                    msg = f"{study.source}: --series {self.series} names a DICOM series, and this is no DICOM study; leave --series out"
+                    raise InputError(msg)
+
+
+def shown_series(series: str) -> str:
+    """A series as outputs may name it: by its number; a UID names the study, so it is not told."""
+    return series if series.isdecimal() else "UID"
+
+
+def _refuse_frames(study: PlannedStudy) -> None:
+    """Refuse `--ed` and `--es` for a study whose ED and ES are known, unless it is one image that was given by itself."""
+    alone = len(study.images) == 1 and study.images[0].path == study.source
+    for image in study.images:
+        if image.acdc is not None and not alone:
+            msg = f"{study.source}: its Info.cfg names ED and ES; leave --ed and --es out, or give the files themselves"
+            raise InputError(msg)
+        if image.ref is not None or (image.phase is not None and not alone):
+            what = "the data set names its" if image.ref is not None else "file names say which is"
+            msg = f"{study.source}: {what} ED and ES; leave --ed and --es out"
+            raise InputError(msg)

@@ -11,6 +11,7 @@ from shortaxis.io.dicom import DicomSource
 from shortaxis.io.layout import Layout
 from shortaxis.io.nifti_header import NiftiSource
 from shortaxis.labels import Structure
+from shortaxis.preprocessing import HeartPose
 from shortaxis.quality.flags import CHECKS, QualityFlag, study_flags
 from shortaxis.study import Repair, Subject
 
@@ -38,6 +39,7 @@ def damaged(healthy, with_labels, es):
     yield with_labels(healthy, end_diastole=es, end_systole=0)
     yield with_labels(healthy, phase_times=uneven)
     yield with_labels(healthy, labels[:11], phase_times=None)
+    yield replace(healthy, pose=HeartPose((0.0, 0.0), 195.0, certainty=0.1))
     yield with_labels(healthy, subject=Subject(height_cm=70, weight_kg=170))
     layout = Layout(healthy.study.pixels.shape[:0:-1])
     yield with_labels(healthy, source=NiftiSource(Path("in.nii"), None, layout.shape, layout, None, ("its pixels are odd",)))

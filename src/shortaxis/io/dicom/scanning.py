@@ -56,6 +56,8 @@ class Scan:
 def is_dicom(path: Path) -> bool:
     """Tell whether a file is DICOM by its first bytes, with or without the preamble of part 10."""
     try:
+        if not path.is_file():  # opening a pipe would wait for ever
+            return False
         with path.open("rb") as file:
             start = file.read(_PREAMBLE + 4)
     except OSError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from shortaxis.indices.curves import volume_curves
-from shortaxis.quality.flags import body, function, header, orientation, phases, stack
+from shortaxis.quality.flags import body, function, header, orientation, phases, pose, stack
 from shortaxis.quality.flags.flag import Examined, ExaminedFrame, QualityFlag
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["CHECKS", "QualityFlag", "study_flags"]
 
 CHECKS: Final[tuple[Callable[[Examined], QualityFlag | Iterator[QualityFlag] | None], ...]] = (
+    pose.heart_not_located,
     header.doubtful_header,
     orientation.picture_turned,
     orientation.right_ventricle_on_the_left,
@@ -72,7 +73,7 @@ def study_flags(
     diastole, systole = frame("end-diastole", curves.end_diastole), frame("end-systole", curves.end_systole)
     known = tuple(each for each in (diastole, systole) if each is not None)
     fallback = ExaminedFrame("the largest LV", segmentation.labels[int(curves.lv_ml.argmax())], study.spacing)
-    seen = Examined(study, curves, diastole, systole, known or (fallback,), len(segmentation.repairs), end_slices)
+    seen = Examined(study, curves, diastole, systole, known or (fallback,), len(segmentation.repairs), end_slices, segmentation.pose)
     flags: list[QualityFlag] = []
     for check in CHECKS:
         found = check(seen)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shortaxis.indices.curves import VolumeCurves
+    from shortaxis.preprocessing import HeartPose
     from shortaxis.study import Spacing, Study
 
 
@@ -87,6 +88,7 @@ class Examined:
         frames: Those of the two that are known; where none is, the frame with the largest LV cavity.
         repaired: Number of places (a structure in a slice at a phase) that were decided anew for the sake of temporal consistency.
         end_slices: How many end slices of ED and ES are to be checked, and how many were judged; None without verdicts.
+        pose: How the heart lies in the slices, of a model that looks for it.
     """
 
     study: Study
@@ -96,6 +98,7 @@ class Examined:
     frames: tuple[ExaminedFrame, ...]
     repaired: int
     end_slices: tuple[int, int] | None
+    pose: HeartPose | None = None
 
     @cached_property
     def indices(self) -> dict[str, float]:
