@@ -69,3 +69,10 @@ def test_labels_have_the_shape_of_the_study() -> None:
 def test_a_frame_is_an_image_and_labels_of_one_3d_shape(image: tuple[int, ...], labels: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match=r"^patient001_frame01: image .*\(D, H, W\)"):
         Frame("patient001_frame01", "patient001", "ED", None, np.zeros(image), np.zeros(labels, np.uint8), SPACING)
+
+
+def test_extents_and_gaps_must_fit_the_slices() -> None:
+    assert a_study(slice_extents=(7.0, 9.0), gaps=(0,)).gaps == (0,)
+    for facts in ({"slice_extents": (7.0,)}, {"slice_extents": (7.0, 0.0)}, {"gaps": (1,)}):
+        with pytest.raises(InputError, match=next(iter(facts))):
+            a_study(**facts)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from shortaxis.errors import InputError
-from shortaxis.io.checks import refuse_archive, refuse_constant, refuse_unfit
+from shortaxis.io.archives import refuse_archive
+from shortaxis.io.checks import refuse_constant, refuse_unfit
 from shortaxis.io.dicom import is_dicom, read_dicom
 from shortaxis.io.nifti import read_labels, read_nifti, write_like
 

@@ -33,43 +33,6 @@ _INTEGER: Final = 1e-3
 _PERCENTILES: Final = (0.5, 99.5)
 _MOST_LOOKED_AT: Final = 3
 """Phases that are looked at for labels."""
-_ARCHIVES: Final = {
-    b"PK\x03\x04": "zip",
-    b"PK\x05\x06": "zip",
-    b"7z\xbc\xaf\x27\x1c": "7z",
-    b"Rar!": "rar",
-    b"\xfd7zXZ\0": "xz",
-    b"BZh": "bzip2",
-}
-"""First bytes of archives, and what they are."""
-_GZIP: Final = b"\x1f\x8b"
-_TAR: Final = (257, b"ustar")
-
-
-def archive_kind(path: Path) -> str | None:
-    """Tell which kind of archive a file is by its first bytes; None for one that is none, such as a gzipped NIfTI file."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(_TAR[0] + len(_TAR[1]))
-    except OSError:
-        return None
-    if start[_TAR[0] :] == _TAR[1]:
-        return "tar"
-    if start.startswith(_GZIP) and path.name.lower().endswith((".tgz", ".tar.gz")):
-        return "tar.gz"
-    return next((kind for magic, kind in _ARCHIVES.items() if start.startswith(magic)), None)
-
-
-def refuse_archive(path: Path) -> None:
-    """Refuse an archive.
-
-    Raises:
-        InputError: The file is one.
-    """
-    kind = archive_kind(path)
-    if kind is not None:
-        msg = f"{path}: is a {kind} archive; unpack it and give the folder"
-        raise InputError(msg)
 
 
 def refuse_unfit(study: Study, name: Path | str) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from shortaxis.datasets import kind_of, recognise
 from shortaxis.datasets.acdc import INFO
 from shortaxis.errors import DataWarning, InputError
-from shortaxis.io.checks import archive_kind
+from shortaxis.io.archives import archive_kind
 from shortaxis.io.dicom import find_studies, is_dicom
 from shortaxis.segmenting.layouts import group_images, images_in, plan_group, plan_patient, without_long_axis
 from shortaxis.segmenting.planned import (

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shortaxis.errors import DataWarning, InputError
+from shortaxis.io.archives import archive_kind
 from shortaxis.io.body import read_body_size
-from shortaxis.io.checks import archive_kind
 from shortaxis.io.dicom.alignment import describe
 from shortaxis.io.dicom.geometry import slice_extents, stack_affine, to_ras
 from shortaxis.io.dicom.limits import MOST_VOXELS
