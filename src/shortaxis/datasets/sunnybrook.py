@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
 
 from shortaxis.datasets.dataset import Dataset, FrameRef, LabelFile
 from shortaxis.errors import InputError
@@ -78,6 +77,8 @@ def without_border(cavity: NDArray[np.uint8], spacing: tuple[float, float], bord
         spacing: In-plane spacing in mm, (y, x).
         border_mm: Pixels whose centres lie nearer than this to the outside are unknown.
     """
+    from scipy.ndimage import distance_transform_edt  # noqa: PLC0415 (`doctor` opens no data set, and is quick)
+
     result = cavity.copy()
     for slice_ in result:
         depth = distance_transform_edt(slice_ == Structure.LV, sampling=spacing)

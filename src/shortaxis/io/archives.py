@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from shortaxis.errors import InputError
@@ -22,6 +23,10 @@ _GZIP: Final = b"\x1f\x8b"
 _TAR: Final = (257, b"ustar")
 
 
+_IMAGE: Final = re.compile(r"\.(nii|img|hdr)(\.gz)?$", re.IGNORECASE)
+"""Names of images, which may be gzipped."""
+
+
 def archive_kind(path: Path) -> str | None:
     """Tell which kind of archive a file is by its first bytes; None for one that is none, such as a gzipped NIfTI file."""
     try:
@@ -33,6 +38,8 @@ def archive_kind(path: Path) -> str | None:
         return "tar"
     if start.startswith(_GZIP) and path.name.lower().endswith((".tgz", ".tar.gz")):
         return "tar.gz"
+    if start.startswith(_GZIP) and not _IMAGE.search(path.name):
+        return "gzip"
     return next((kind for magic, kind in _ARCHIVES.items() if start.startswith(magic)), None)
 
 
