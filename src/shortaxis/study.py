@@ -31,6 +31,7 @@ class Subject:
         weight_kg: Body weight in kg.
         centre: Recruiting centre, as the data set writes it.
         vendor: Scanner vendor, as the data set writes it.
+        field_strength_t: Strength of the scanner's field in tesla.
     """
 
     identifier: str | None = None
@@ -39,6 +40,7 @@ class Subject:
     weight_kg: float | None = None
     centre: str | None = None
     vendor: str | None = None
+    field_strength_t: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

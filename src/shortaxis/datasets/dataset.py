@@ -39,6 +39,9 @@ class FrameRef:
         group: Diagnostic group, or None.
         load: Reads the pixels and labels.
         labels: Where the labels lie, or None where they are in no NIfTI file.
+        vendor: Scanner vendor, as the data set writes it, or None.
+        centre: Recruiting centre, as the data set writes it, or None.
+        field_strength_t: Strength of the scanner's field in tesla, or None.
     """
 
     name: str
@@ -47,6 +50,9 @@ class FrameRef:
     group: str | None
     load: Callable[[], Frame]
     labels: LabelFile | None = field(default=None, compare=False)
+    vendor: str | None = None
+    centre: str | None = None
+    field_strength_t: float | None = None
 
 
 @dataclass(frozen=True)

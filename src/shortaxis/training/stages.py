@@ -185,7 +185,7 @@ class Course:
         ensemble = ensemble.to(self.processes.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         resident = self.training.resident
         data = resident.take(self.frames[index]) if self.frames[index] != list(range(len(resident.depths))) else resident
-        run = Run(stage.recipe, ensemble, data, folder / CHECKPOINT, self.processes)
+        run = (stage.run or Run)(stage.recipe, ensemble, data, folder / CHECKPOINT, self.processes)
         run.loss = with_deep_supervision(run.loss, ensemble)
         if resume and (folder / CHECKPOINT).exists():
             run.resume()

@@ -44,6 +44,7 @@ WANTED: Final = frozenset(
         "ContentDate", "ContentTime", "AcquisitionNumber", "FrameAcquisitionNumber", "InstanceNumber", "NominalInterval",
         "RRIntervalTimeNominal", "HeartRate", "ScanningSequence", "SequenceName", "EchoTime", "EffectiveEchoTime",
         "InversionTime", "InversionTimes", "PhaseContrast", "RescaleSlope", "RescaleIntercept", "PatientSize", "PatientWeight",
+        "MagneticFieldStrength",
         "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
     ]
 )
@@ -122,6 +123,7 @@ class Plane:
     height_m: float | None
     weight_kg: float | None
     manufacturer: str | None
+    field_strength_t: float | None = None
 
 
 @cache
@@ -196,7 +198,15 @@ def _plane(path: Path, frame: int, header: Mapping[str, Any]) -> Plane | None:
         height_m=number(header.get("PatientSize")) or None,
         weight_kg=number(header.get("PatientWeight")) or None,
         manufacturer=str(header.get("Manufacturer") or "") or None,
+        field_strength_t=_tesla(number(header.get("MagneticFieldStrength"))),
     )
+
+
+def _tesla(strength: float | None) -> float | None:
+    """A field strength in tesla; some scanners write gauss. None for what is no strength."""
+    if strength is None or not 0 < strength < math.inf:
+        return None
+    return strength / 10_000 if strength > 100 else strength
 
 
 def _spanned(orientation: tuple[float, ...]) -> float:

@@ -273,6 +273,7 @@ def _subject(path: Path, planes: Sequence[Plane]) -> Subject:
         height_cm=None if height is None else round(height, 3),
         weight_kg=_median(plane.weight_kg for plane in planes),
         vendor=planes[0].manufacturer,
+        field_strength_t=planes[0].field_strength_t,
     )
 
 
