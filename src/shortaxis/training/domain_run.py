@@ -97,7 +97,7 @@ class DomainRun(Run):
         if self.checkpoint is not None and self.processes.is_first:
             for name, optimizer in self.parts().items():
                 path, state = _beside(self.checkpoint, name), {"step": self.step}
-                save_checkpoint(path, module=self.predictors, average=self.predictors, optimizer=optimizer, state=state)
+                save_checkpoint(path, module=self.predictors, average=nn.Module(), optimizer=optimizer, state=state)
             if self.found is not None:
                 facts = {"step": self.step, "found": round(float(self.found), 4), "chance": round(1 / self.count, 4)}
                 write_json(self.checkpoint.with_name(FACTS), facts)
@@ -113,7 +113,7 @@ class DomainRun(Run):
         assert self.checkpoint is not None, "the run has refused to resume without"
         for name, optimizer in self.parts().items():
             path = _beside(self.checkpoint, name)
-            state = load_checkpoint(path, module=self.predictors, average=self.predictors, optimizer=optimizer)
+            state = load_checkpoint(path, module=self.predictors, average=nn.Module(), optimizer=optimizer)
             if state["step"] != self.step:
                 told = f"{path}: is of step {state['step']}, the run of step {self.step}, since saving was cut off; it goes on with both"
                 warnings.warn(told, DataWarning, stacklevel=3)
