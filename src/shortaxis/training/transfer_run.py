@@ -62,7 +62,8 @@ class TransferRun(Run):
         step = torch.randint(1, self.count, domain.shape, generator=draw, device=self.device)
         target = torch.nn.functional.one_hot((domain + step) % self.count, self.count).float()
         parts = [
-            transfer(images, classifier, aims) for images, aims in zip(data.images.split(_AT_ONCE), target.split(_AT_ONCE), strict=True)
+            transfer(images, classifier, aims)
+            for images, aims in zip(torch.split(data.images, _AT_ONCE), torch.split(target, _AT_ONCE), strict=True)
         ]
         return replace(data, images=torch.cat(parts).to(data.images.dtype))
 
