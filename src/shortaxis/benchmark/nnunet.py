@@ -29,6 +29,8 @@ from shortaxis.study import Study
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from numpy.typing import NDArray
+
     from shortaxis.benchmark.result import ScoredSet
     from shortaxis.datasets.dataset import Dataset
 
@@ -196,12 +198,13 @@ class NnUNetRow:
         self._call("ensemble", COMMANDS[3], "-i", *(str(folder) for folder in folders), "-o", str(both))
         return both
 
-    def _mask(self, folder: Path, name: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    def _mask(self, folder: Path, name: str) -> NDArray[np.uint8]:
         path = folder / f"{name}.nii.gz"
         if not path.is_file():
             msg = f"{path}: nnU-Net left no prediction of this frame; see the logs in {self.out / 'logs'}"
             raise InputError(msg)
-        return read_labels(path, ACDC, like=read_nifti(self.out / "raw" / "test" / f"{name}_0000.nii.gz"))[0]
+        mask: NDArray[np.uint8] = read_labels(path, ACDC, like=read_nifti(self.out / "raw" / "test" / f"{name}_0000.nii.gz"))[0]
+        return mask
 
     def _call(self, step: str, command: str, *arguments: str) -> None:
         """Run one command with nnU-Net's three folders inside `out`; what it prints goes into a log."""

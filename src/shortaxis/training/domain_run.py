@@ -225,7 +225,8 @@ class UnlearningRun(DomainRun):
         with self._precision():
             self.ensemble(*inputs, **options)
         self.unlearning.zero_grad(set_to_none=True)
-        (self.beta * torch.stack([confusion_loss(logits, weight) for logits in self.predicted(self.features)]).sum()).backward()
+        losses = [confusion_loss(logits, weight) for logits in self.predicted(self.features)]
+        (self.beta * torch.stack(losses).sum()).backward()  # type: ignore[no-untyped-call]
         self.unlearning.step()
         with torch.no_grad():
             for value, before in zip(self.ensemble.buffers(), statistics, strict=True):
