@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
+import struct
 import time
 
 import nibabel as nib
@@ -18,6 +20,7 @@ from shortaxis.evaluation import evaluate_cases, evaluate_folders
 from shortaxis.labels import ACDC, MNMS, Structure, as_scheme
 from shortaxis.metrics.bootstrap import Resampling
 from shortaxis.metrics.case import Case
+from shortaxis.metrics.protocols import PROTOCOLS
 
 SPACING = (8.0, 1.5, 1.25)
 FAST = Resampling(rounds=50)
@@ -103,8 +106,10 @@ def test_table_names_the_protocol_above_its_own_figures(folders):
     console.print(evaluate_folders(*folders, resampling=FAST).table())
     text = console.export_text()
     parts = text.split("Protocol ")[1:]
-    assert [part.split()[0] for part in parts] == ["reference", "paper", "clinical"]
-    assert ["HD95" in part for part in parts] == ["LV EF" in part for part in parts] == [False, False, True]
+    assert [part.split()[0] for part in parts] == list(PROTOCOLS)
+    reference, paper, clinical = (parts[list(PROTOCOLS).index(name)] for name in ("reference", "paper", "clinical"))
+    assert ["HD95" in part for part in (reference, paper, clinical)] == [False, False, True]
+    assert ["LV EF" in part for part in (reference, paper, clinical)] == [False, False, True]
     assert "4 frames of 2 patients" in text
 
 
@@ -122,7 +127,7 @@ def test_table_shows_what_is_undefined_and_what_could_not_enter():
 def test_a_missing_prediction_is_refused_by_name(folders):
     prediction, truth = folders
     (prediction / "b" / "b_frame01.nii.gz").unlink()
-    with pytest.raises(InputError, match=r"out: has no prediction for 1 of the 4 annotated frames \(b_frame01\)"):
+    with pytest.raises(InputError, match=r"no prediction for 1 of the 4 .*\(b_frame01\)"):
         evaluate_folders(prediction, truth)
 
 
@@ -138,14 +143,14 @@ def test_missing_predictions_are_left_out_and_listed_when_allowed(folders):
 
 def test_no_prediction_at_all_is_refused_even_when_missing_ones_are_allowed(folders, tmp_path):
     write(tmp_path / "other" / "c_frame01.nii.gz", heart())
-    with pytest.raises(InputError, match=r"4 of the 4 .*\(a_frame01, a_frame09, b_frame01 …\)"):
+    with pytest.raises(InputError, match=r"4 of the 4 .*\(a_frame01, a_frame09, "):
         evaluate_folders(tmp_path / "other", folders[1], allow_missing=True)
 
 
 def test_predictions_that_pair_with_nothing_are_named_where_others_are_missing(folders):
     prediction, truth = folders
     (prediction / "b" / "b_frame01.nii.gz").rename(prediction / "b" / "b_frame01_label.nii.gz")
-    with pytest.raises(InputError, match=r"\(b_frame01\); unpaired predictions there: 1 \(b_frame01_label\.nii\.gz\); predict"):
+    with pytest.raises(InputError, match=r"\(b_frame01\); .*1 \(b_frame01_label"):
         evaluate_folders(prediction, truth)
 
 
@@ -169,7 +174,7 @@ def test_leaving_out_an_unknown_patient_is_refused(folders):
 def test_a_mismatched_shape_is_refused_with_both_files(folders):
     prediction, truth = folders
     write(prediction / "a" / "a_frame01.nii.gz", heart(depth=5))
-    with pytest.raises(InputError, match=r"out/a/a_frame01\.nii\.gz.*truth/a/a_frame01_gt\.nii\.gz"):
+    with pytest.raises(InputError, match=r"out/a/a_frame01\.nii.*truth/a/a_frame01_gt"):
         evaluate_folders(prediction, truth)
 
 
@@ -178,8 +183,51 @@ def test_a_label_out_of_the_scheme_is_refused_with_its_file(folders, side):
     path = folders[side] / "a" / ("a_frame01.nii.gz", "a_frame01_gt.nii.gz")[side]
     image = nib.load(path)
     nib.save(nib.Nifti1Image(np.asarray(image.dataobj) + np.uint8(1), image.affine), path)
-    with pytest.raises(InputError, match=rf"{path.name}: label values \[4(\.0)?\] are not in the scheme 'acdc'"):
+    with pytest.raises(InputError, match=rf"{path.name}: .*\[4(\.0)?\] .*'acdc'"):
         evaluate_folders(*folders)
+
+
+def moved(path, mm):
+    image = nib.load(path)
+    affine = image.affine.copy()
+    affine[0, 3] += mm
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj), affine), path)
+
+
+def test_predictions_on_another_grid_are_named_and_scored_all_the_same(folders):
+    prediction, _ = folders
+    for name in ("a_frame01.nii.gz", "a_frame09.nii.gz"):
+        moved(prediction / "a" / name, 40)
+    with pytest.warns(DataWarning, match=r"2 of 4 .*a_frame01\.nii\.gz: .*40\.0 mm"):
+        evaluation = evaluate_folders(*folders, "paper", resampling=FAST)
+    assert evaluation.off_grid == tuple(str(prediction / "a" / name) for name in ("a_frame01.nii.gz", "a_frame09.nii.gz"))
+    assert evaluation.to_dict()["off_grid"] == list(evaluation.off_grid)
+    assert evaluation.n_cases == 4
+
+
+def test_predictions_on_the_grid_of_their_annotations_give_no_warning(folders, recwarn):
+    assert evaluate_folders(*folders, "paper", resampling=FAST).off_grid == ()
+    assert not [warning for warning in recwarn if issubclass(warning.category, DataWarning)]
+
+
+def test_labels_stored_as_floats_just_beside_integers_are_taken(folders):
+    path = folders[0] / "a" / "a_frame01.nii.gz"
+    image = nib.load(path)
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj) * np.float32(0.9999), image.affine), path)
+    row = evaluate_folders(*folders, "paper", resampling=FAST).results["paper"].cases[0]
+    assert (row["name"], row["dsc_average"]) == ("a_frame01", 100.0)
+
+
+def test_labels_stored_with_a_slope_are_taken(folders):
+    """85, 170 and 255 with a slope of 1/85, which is no binary fraction."""
+    path = folders[0] / "a" / "a_frame01.nii.gz"
+    image = nib.load(path)
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj) * np.uint8(85), image.affine), path)
+    raw = bytearray(gzip.decompress(path.read_bytes()))
+    struct.pack_into("<ff", raw, 112, 1 / 85, 0)
+    path.write_bytes(gzip.compress(bytes(raw)))
+    row = evaluate_folders(*folders, "paper", resampling=FAST).results["paper"].cases[0]
+    assert (row["name"], row["dsc_average"]) == ("a_frame01", 100.0)
 
 
 def test_an_unknown_protocol_is_refused_before_anything_is_read(tmp_path):
@@ -222,7 +270,7 @@ def test_each_side_may_have_its_own_scheme(cyclic, said):
 
 @pytest.mark.parametrize("argument", ["scheme", "pred_scheme", "truth_scheme"])
 def test_a_scheme_that_is_not_understood_is_refused(cyclic, argument):
-    with pytest.raises(InputError, match="the label scheme 'monai' is not understood"):
+    with pytest.raises(InputError, match="'monai' is not understood"):
         evaluate_folders(*cyclic, **{argument: "monai"})
 
 
@@ -238,7 +286,7 @@ def test_labels_in_another_order_than_said_are_told_with_the_order_that_fits(cyc
 
 def test_exchanged_labels_in_memory_are_told():
     swapped = np.array([0, 3, 2, 1], np.uint8)[heart()]
-    with pytest.warns(DataWarning, match=r"\(what is predicted as LV fits RV, what is predicted as RV fits LV, .*to_canonical"):
+    with pytest.warns(DataWarning, match=r"as LV fits RV, .*as RV fits LV, .*to_canonical"):
         evaluate_cases([Case("a", "a", heart(), swapped, SPACING)], "paper", resampling=FAST)
 
 
@@ -266,7 +314,7 @@ def test_the_labels_of_a_data_set_are_translated_as_it_says(nnunet):
 
 
 def test_a_scheme_for_a_data_set_is_refused_and_not_advised(nnunet):
-    with pytest.raises(InputError, match=r"data: says itself what its labels mean; leave truth_scheme \(--truth-scheme\) out"):
+    with pytest.raises(InputError, match=r"data: .*truth_scheme \(--truth-scheme\)"):
         evaluate_folders(*nnunet, truth_scheme="mnms")
     with pytest.warns(DataWarning, match="--pred-scheme rv=1,myo=2,lv=3$"):
         evaluate_folders(*nnunet, "paper", scheme="mnms", resampling=FAST)
@@ -284,10 +332,10 @@ def test_ed_and_es_of_an_mnms_data_set_are_taken_from_its_files(tmp_path):
     array = np.asarray(stored.dataobj).copy()
     array[..., 1] = 0
     nib.save(nib.Nifti1Image(array, None, stored.header), labels)
-    with pytest.raises(InputError, match=r"_gt\.nii\.gz: frame 1 \(ES, counted from 0\) has no labels; correct"):
+    with pytest.raises(InputError, match=r"_gt\.nii\.gz: frame 1 \(ES.*no labels"):
         evaluate_folders(labels.parent, data, "clinical", scheme="mnms")
     nib.save(nib.Nifti1Image(array[..., :1], None, stored.header), labels)
-    with pytest.raises(InputError, match=r"_gt\.nii\.gz: frame 1 \(ES, counted from 0\) has no labels; correct"):
+    with pytest.raises(InputError, match=r"_gt\.nii\.gz: frame 1 \(ES.*no labels"):
         evaluate_folders(labels.parent, data, "clinical", scheme="mnms")
 
 
@@ -301,7 +349,7 @@ def test_patients_of_whom_ed_and_es_are_not_known_are_listed_and_the_table_says_
     evaluation = evaluate_folders(prediction, truth, resampling=FAST)
     console.print(evaluation.table())
     assert evaluation.unphased == ("a", "b")
-    assert " ".join(console.export_text().split()).count("here no index, since ED and ES are not known") == 1
+    assert " ".join(console.export_text().split()).count("ED and ES are not known") == 1
 
 
 def test_progress_counts_files(folders):
@@ -330,7 +378,7 @@ def test_nothing_to_evaluate_is_refused():
 
 def test_the_protocols_give_different_figures_for_the_same_files(folders):
     results = evaluate_folders(*folders, resampling=FAST).results
-    averages = {round(result.overall["dsc_average"].value, 6) for result in results.values()}
+    averages = {round(results[name].overall["dsc_average"].value, 6) for name in ("reference", "paper", "clinical")}
     assert len(averages) == 3
 
 

@@ -44,7 +44,7 @@ class TestRegistry:
 
     def test_what_the_package_brings_keeps_its_name(self):
         numbers = Registry("number", {"one": 1})
-        with pytest.raises(InputError, match=r"a number called 'one' comes with the package.*choose another name for yours"):
+        with pytest.raises(InputError, match=r"number called 'one' .*another name"):
             numbers["one"] = 2
         assert numbers == {"one": 1}
 
@@ -71,7 +71,7 @@ class TestRegistry:
         numbers["two"] = 2
         other = copied(numbers)
         del other["two"]
-        with pytest.raises(InputError, match="a number called 'one' comes with the package"):
+        with pytest.raises(InputError, match="number called 'one' comes with"):
             del other["one"]
         assert (other, numbers) == ({"one": 1}, {"one": 1, "two": 2})
 
@@ -79,7 +79,7 @@ class TestRegistry:
         assert repr(Registry("number", {"one": 1})) == "Registry('number', {'one': 1})"
 
     def test_an_unknown_name_is_refused_with_those_that_are_known(self):
-        with pytest.raises(InputError, match="no number is called 'three'; known are one, two, and yours with --plugin FILE"):
+        with pytest.raises(InputError, match=r"'three'; known are one, two, .*--plugin"):
             Registry("number", {"one": 1, "two": 2}).named("three")
 
 
@@ -112,7 +112,7 @@ class TestLoading:
 
     def test_two_files_of_one_name_are_refused(self, write, tmp_path):
         load_plugin(str(write("")))
-        with pytest.raises(InputError, match=r"another plug-in of this name was loaded from .*own\.py; give one of them another name"):
+        with pytest.raises(InputError, match=r"another plug-in of this name .*own\.py"):
             load_plugin(str(write("", "other/own.py")))
 
     def test_two_of_them_cannot_have_one_name(self, write, monkeypatch):
@@ -120,7 +120,7 @@ class TestLoading:
         del LOSSES["mine"]
         code = "from shortaxis.losses import LOSSES\nLOSSES['mine'] = LOSSES['equation-4']\n"
         load_plugin(str(write(code)))
-        with pytest.raises(InputError, match=r"other\.py: the plug-in own\.py has a loss called 'mine' already"):
+        with pytest.raises(InputError, match=r"other\.py: .*own\.py .*loss called 'mine'"):
             load_plugin(str(write(code, "other.py")))
         LOSSES["mine"] = LOSSES["dice-cross-entropy"]  # as in a notebook that has loaded it
         assert LOSSES.named("mine") is LOSSES["dice-cross-entropy"]

@@ -45,7 +45,7 @@ def test_a_study_is_not_empty(shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("spacing", [(1.0, 1.0), (0.0, 1.0, 1.0), (10.0, -1.5, 1.5), (np.nan, 1.0, 1.0), (np.inf, 1.0, 1.0)])
 def test_spacing_is_three_positive_lengths(spacing: tuple[float, ...]) -> None:
-    with pytest.raises(InputError, match="spacing must be three positive lengths in mm"):
+    with pytest.raises(InputError, match="spacing must be three positive lengths"):
         a_study(spacing=spacing)
 
 
@@ -61,11 +61,11 @@ def test_a_named_phase_exists(name: str) -> None:
 def test_labels_have_the_shape_of_the_study() -> None:
     study = a_study()
     assert Segmentation(study, np.zeros((3, 2, 4, 5), np.uint8)).study is study
-    with pytest.raises(InputError, match=r"labels have shape \(3, 2, 5, 4\), the study \(3, 2, 4, 5\)"):
+    with pytest.raises(InputError, match=r"\(3, 2, 5, 4\), the study \(3, 2, 4, 5\)"):
         Segmentation(study, np.zeros((3, 2, 5, 4), np.uint8))
 
 
 @pytest.mark.parametrize(("image", "labels"), [((2, 4, 5), (2, 5, 4)), ((4, 5), (4, 5)), ((1, 2, 4, 5), (1, 2, 4, 5))])
 def test_a_frame_is_an_image_and_labels_of_one_3d_shape(image: tuple[int, ...], labels: tuple[int, ...]) -> None:
-    with pytest.raises(InputError, match=r"^patient001_frame01: image .* must be one \(D, H, W\) shape"):
+    with pytest.raises(InputError, match=r"^patient001_frame01: image .*\(D, H, W\)"):
         Frame("patient001_frame01", "patient001", "ED", None, np.zeros(image), np.zeros(labels, np.uint8), SPACING)

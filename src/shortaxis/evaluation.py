@@ -15,6 +15,7 @@ from shortaxis.datasets import kind_of
 from shortaxis.datasets.pairs import LabelPair, find_pairs
 from shortaxis.errors import DataWarning, InputError
 from shortaxis.io.nifti import read_labels, read_nifti
+from shortaxis.io.same_grid import grid_difference
 from shortaxis.labels import ACDC, FOREGROUND, LabelScheme, Structure, as_scheme
 from shortaxis.metrics.bootstrap import Estimate, Resampling
 from shortaxis.metrics.case import Case, CaseScore
@@ -98,6 +99,7 @@ class Evaluation:
         resampling: How the intervals were drawn.
         missing: Names of annotated frames without a prediction; they are in no figure.
         unused: Predicted files without an annotated one.
+        off_grid: Predicted files whose header puts them elsewhere than their annotations; they are in the figures, voxel by voxel.
         unphased: Patients of whom neither ED nor ES is known; they are in no index.
         exchanged: For each true structure the predicted one that fits it, where the two sides seem to order their labels differently;
             otherwise empty.
@@ -109,6 +111,7 @@ class Evaluation:
     resampling: Resampling
     missing: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
+    off_grid: tuple[str, ...] = ()
     unphased: tuple[str, ...] = ()
     exchanged: Mapping[Structure, Structure] = field(default_factory=dict)
 
@@ -123,6 +126,7 @@ class Evaluation:
             "bootstrap": {"unit": "patient", **asdict(self.resampling)},
             "missing": list(self.missing),
             "unused": list(self.unused),
+            "off_grid": list(self.off_grid),
             "results": {name: result.to_dict() for name, result in self.results.items()},
         }
 
@@ -218,7 +222,8 @@ def evaluate_folders(
             is not understood.
 
     Warns:
-        DataWarning: The two sides seem to order their labels differently.
+        DataWarning: The two sides seem to order their labels differently, or predictions lie on another grid than their annotations
+            (spacing, direction or origin).
     """
     protocols_named(protocols)  # before hours of reading
     schemes = as_scheme(scheme if pred_scheme is None else pred_scheme), as_scheme(scheme if truth_scheme is None else truth_scheme)
@@ -241,23 +246,32 @@ def evaluate_folders(
         )
         raise InputError(msg)
     found = [(pair, pair.prediction) for pair in pairs if pair.prediction is not None]
+    elsewhere: dict[str, str] = {}
 
     def cases() -> Iterator[Case]:
         for done, (pair, path) in enumerate(found, start=1):
-            yield from _read_cases(pair, path, *schemes)
+            yield from _read_cases(pair, path, *schemes, elsewhere)
             if progress is not None:
                 progress(done, len(found))
 
-    result = replace(_evaluate(cases(), protocols, resampling), missing=missing, unused=tuple(str(path) for path in unused))
+    result = _evaluate(cases(), protocols, resampling)
+    result = replace(result, missing=missing, unused=tuple(str(path) for path in unused), off_grid=tuple(elsewhere))
+    _warn_of_other_grids(elsewhere, len(found))
     if result.exchanged:
         _warn_of_exchange(result.exchanged, _right_order(result.exchanged, *schemes, fixed=kind_of(truth) is not None))
     return result
 
 
-def _read_cases(pair: LabelPair, prediction: Path, pred_scheme: LabelScheme, truth_scheme: LabelScheme) -> Iterator[Case]:
+def _read_cases(
+    pair: LabelPair, prediction: Path, pred_scheme: LabelScheme, truth_scheme: LabelScheme, elsewhere: dict[str, str]
+) -> Iterator[Case]:
+    """The cases of a pair; where its files lie on two grids, `elsewhere` gets the prediction and how they differ."""
     study = read_nifti(pair.truth)
     truths = (pair.scheme or truth_scheme).to_canonical(study.pixels, source=str(pair.truth))
     predictions = read_labels(prediction, pred_scheme, like=study)
+    difference = grid_difference(prediction, study)
+    if difference is not None:
+        elsewhere[str(prediction)] = difference
     if pair.index is not None:
         if pair.index >= len(truths) or not truths[pair.index].any():
             msg = f"{pair.truth}: frame {pair.index} ({pair.phase}, counted from 0) has no labels; correct what the data set says of it"
@@ -269,6 +283,16 @@ def _read_cases(pair: LabelPair, prediction: Path, pred_scheme: LabelScheme, tru
         for phase, (truth, predicted) in enumerate(zip(truths, predictions, strict=True)):
             if truth.any():
                 yield Case(f"{pair.name}_phase{phase:02d}", pair.patient, truth, predicted, study.spacing, None, pair.group)
+
+
+def _warn_of_other_grids(elsewhere: Mapping[str, str], of: int) -> None:
+    if elsewhere:
+        path, difference = next(iter(elsewhere.items()))
+        msg = (
+            f"{len(elsewhere)} of {of} predictions do not lie on the grid of their annotations, such as {path}: {difference}; they were "
+            "scored voxel by voxel all the same, so correct the headers or resample the predictions before you use these scores"
+        )
+        warnings.warn(msg, DataWarning, stacklevel=3)
 
 
 def _warn_of_exchange(fits: Mapping[Structure, Structure], remedy: str) -> None:

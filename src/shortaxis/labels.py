@@ -28,9 +28,14 @@ class Structure(IntEnum):
 
 FOREGROUND: Final = (Structure.RV, Structure.MYO, Structure.LV)
 N_CLASSES: Final = len(Structure)
+UNKNOWN: Final = 255
+"""Label of a pixel of an annotation of which nothing is known; never in a segmentation."""
 
 _ENTRY: Final = re.compile(r"\s*(rv|myo|lv)\s*=\s*(\d{1,5})\s*", re.IGNORECASE)
 _LARGEST: Final = 65535
+
+ROUNDING: Final = 1e-3
+"""How far a label that is stored as a float may lie from its integer."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,8 @@ class LabelScheme:
         """Translate labels of this scheme to the canonical order.
 
         Args:
-            labels: Integer-valued array of any shape (a float array with whole numbers is taken).
+            labels: Integer-valued array of any shape; floats within `ROUNDING` of an integer are that integer, as a file that stores its
+                labels as floats or with a slope may hold them.
             source: What to name in an error, usually the file.
 
         Returns:
@@ -72,17 +78,24 @@ class LabelScheme:
         Raises:
             InputError: A value belongs to no structure of the scheme.
         """
+        out, known = self._translated(labels)
+        if not known.all() and labels.dtype.kind == "f":
+            out, known = self._translated(_rounded(labels))
+        if not known.all():
+            stray = np.unique(labels[~known])[:5].tolist()
+            msg = f"{source}: label values {stray} are not in the scheme '{self.name}' ({self.describe()}); name the right scheme"
+            raise InputError(msg)
+        return out
+
+    def _translated(self, labels: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """The canonical labels, and where there are any."""
         out = np.zeros(labels.shape, np.uint8)
         known = np.zeros(labels.shape, bool)
         for structure, value in self.values.items():
             mask = labels == value
             out[mask] = structure
             known |= mask
-        if not known.all():
-            stray = np.unique(labels[~known])[:5].tolist()
-            msg = f"{source}: label values {stray} are not in the scheme '{self.name}' ({self.describe()}); name the right scheme"
-            raise InputError(msg)
-        return out
+        return out, known
 
     def from_canonical(self, labels: NDArray[Any]) -> NDArray[np.uint8]:
         """Translate canonical labels (any shape) to this scheme, uint8."""
@@ -94,6 +107,13 @@ class LabelScheme:
     def describe(self) -> str:
         """Say the scheme in words, for instance `0 BACKGROUND, 1 RV, 2 MYO, 3 LV`."""
         return ", ".join(f"{value} {structure.name}" for structure, value in sorted(self.values.items(), key=lambda item: item[1]))
+
+
+def _rounded(labels: NDArray[Any]) -> NDArray[Any]:
+    """Values near an integer as that integer, the others as they are."""
+    with np.errstate(invalid="ignore"):
+        whole = np.rint(labels)
+        return np.where(np.abs(labels - whole) <= ROUNDING, whole, labels)
 
 
 def _scheme(name: str, *, rv: int, myo: int, lv: int) -> LabelScheme:

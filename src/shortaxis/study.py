@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shortaxis.errors import InputError
+from shortaxis.labels import Structure
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shortaxis.labels import Structure
+    from shortaxis.preprocessing import HeartPose
 
 Spacing = tuple[float, float, float]
 
@@ -129,6 +130,8 @@ class Segmentation:
         sigma: float32 (T, N, H, W), σ_i of Eq. 3 for each member, or None. A pooling rule that weighs every slice on its own has one
             map a slice: (T, N, D, H, W).
         omega: float32, the weights ω̄_i of Eq. 3 for each member, of the shape of sigma, or None.
+        repairs: What was corrected because it contradicted its neighbours in time.
+        pose: How the heart lies in the slices, where the networks worked on an aligned grid.
     """
 
     study: Study
@@ -137,6 +140,7 @@ class Segmentation:
     sigma: NDArray[np.float32] | None = None
     omega: NDArray[np.float32] | None = None
     repairs: tuple[Repair, ...] = ()
+    pose: HeartPose | None = None
 
     def __post_init__(self) -> None:
         if self.labels.shape != self.study.pixels.shape:
@@ -154,8 +158,9 @@ class Frame:
         phase: `ED`, `ES`, or None where the data set does not say.
         group: Diagnostic group, or None.
         image: float32 or uint8 (D, H, W).
-        labels: uint8 (D, H, W), values of `shortaxis.labels.Structure`.
+        labels: uint8 (D, H, W), values of `shortaxis.labels.Structure`; 255 where nothing is known.
         spacing: (z, y, x) in mm.
+        annotated: The structures that were annotated; of any other, background says nothing.
     """
 
     name: str
@@ -165,6 +170,12 @@ class Frame:
     image: NDArray[Any]
     labels: NDArray[np.uint8]
     spacing: Spacing
+    annotated: frozenset[Structure] = frozenset(Structure)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every structure was annotated."""
+        return self.annotated >= frozenset(Structure)
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.image.shape != self.labels.shape:

@@ -166,12 +166,12 @@ class TestWeights:
         assert "90.00" not in text_of(draw_weights({"a": [sweep]}))
 
     def test_what_is_not_there_is_refused(self, sweep, make_result, tmp_path):
-        with pytest.raises(InputError, match="no result holds a sweep of weights; run a row of two members"):
+        with pytest.raises(InputError, match=r"no result .*sweep"):
             sweeps_of([make_result()])
-        with pytest.raises(InputError, match="not swept under the protocol 'clinical'; choose one of reference"):
+        with pytest.raises(InputError, match=r"not swept .*'clinical'"):
             draw_weights({"a": [sweep]}, protocol="clinical")
         for wrong in ({}, {"results": tmp_path, "model": tmp_path}, {"model": tmp_path}):
-            with pytest.raises(InputError, match="either --results, or --model together with --data"):
+            with pytest.raises(InputError, match=r"--results.*--model"):
                 figure_2(**wrong)
 
     def test_a_model_and_data_will_do(self, models, pack):
@@ -227,7 +227,7 @@ class TestCase:
     def test_a_case_that_is_not_there_is_refused(self, pack):
         with pytest.raises(InputError, match="write KIND:PATH/NAME"):
             read_case("patient")
-        with pytest.raises(InputError, match="holds no annotated frame 'p1_XX'; its frames are named like p1_ED, p1_ES"):
+        with pytest.raises(InputError, match=r"'p1_XX'.*p1_ED"):
             read_case(f"{pack({'p1': 1})}/p1_XX")
 
     def test_models_are_taken_from_results(self, models, pack, make_result, tmp_path):
@@ -242,10 +242,10 @@ class TestCase:
         assert "UNet 1\nsolo" in text
         assert "Ensemble" in text
         assert "Ensemble" not in text_of(figure_3(results=tmp_path / "out", row="unet", case=case, device="cpu"))
-        with pytest.raises(InputError, match="no finished job of the row 'd3p' with its model"):
+        with pytest.raises(InputError, match=r"no finished job .*'d3p'"):
             figure_3(results=tmp_path / "out", row="d3p", case=case)
         (tmp_path / "empty").mkdir()
-        with pytest.raises(InputError, match="no finished job of an ensemble with its model"):
+        with pytest.raises(InputError, match=r"no finished job .*ensemble"):
             figure_3(results=tmp_path / "empty", case=case)
         with pytest.raises(InputError, match="either from --results or from --model"):
             figure_3(results=tmp_path, model=models / "1.safetensors")
@@ -313,7 +313,7 @@ class TestCost:
         table = build_table(results, ["paper"], resampling=Resampling(rounds=0))
         line = table.parts[0].lines[0]
         object.__setattr__(line.figures["dsc_average"], "value", np.nan)
-        with pytest.raises(InputError, match="no row has a DSC under the protocol 'paper'"):
+        with pytest.raises(InputError, match=r"no row .*'paper'"):
             draw_cost(table, results)
 
     @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def test_nothing_shared_is_nothing(discs):
 
 @pytest.mark.parametrize("seed", [1, 7])
 def test_a_patient_of_the_same_name_is_refused_whatever_the_image(discs, seed):
-    with pytest.raises(InputError, match="patient p1 is both in the data 'discs' and in the test set 'discs'; take"):
+    with pytest.raises(InputError, match=r"patient p1 .*test set"):
         shared_hearts(discs({"p1": 1}), discs({"p1": seed}))
 
 

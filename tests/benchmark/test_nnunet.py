@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 
 import pytest
 
 from shortaxis.benchmark.nnunet import COMMANDS, RESULT, NnUNetOptions, NnUNetRow
 from shortaxis.datasets import open_dataset
+from shortaxis.datasets.dataset import Dataset
 from shortaxis.errors import InputError
+from shortaxis.labels import Structure
 
 FAKE = """#!{python}
 import json, os, shutil, sys
@@ -126,6 +129,12 @@ def test_without_nnunet_the_extra_is_named(sets, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match=r"shortaxis\[nnunet\]"):
         NnUNetRow(*sets, tmp_path / "out")
+
+
+def test_a_frame_that_is_annotated_in_part_is_refused(commands, sets, tmp_path):
+    part = Dataset("part", tuple(replace(ref, annotated=frozenset({Structure.BACKGROUND, Structure.LV})) for ref in sets[0].refs))
+    with pytest.raises(InputError, match=part.refs[0].name):
+        NnUNetRow(part, sets[1], tmp_path / "out")
 
 
 def test_a_patient_on_both_sides_is_refused(commands, sets, tmp_path):

@@ -73,9 +73,9 @@ def test_a_network_that_is_more_than_the_rows_stands_in_where_there_is_no_other(
     assert {entry.row.name for entry in entries} == set(POOLINGS)
     mixed = model_of([deep, UNET])
     assert [entry.members for entry in repooled(mixed, [row("rows/unet")])] == [(1,)]
-    with pytest.raises(InputError, match="pools unet and unet, which the model 'pair' of depth-unet and unet does not have"):
+    with pytest.raises(InputError, match=r"unet and unet.* 'pair' of depth-unet"):
         repooled(mixed, [row("rows/2unet-fixed")])
-    with pytest.raises(InputError, match="which the model 'pair' of unet and unet does not have"):
+    with pytest.raises(InputError, match="'pair' of unet and unet does not have"):
         repooled(model_of([UNET, UNET]), [row("beyond/depth-unet")])
 
 
@@ -86,9 +86,9 @@ def test_no_member_stands_in_for_two() -> None:
 
 
 def test_members_that_the_model_has_not_are_refused(pair: Model) -> None:
-    with pytest.raises(InputError, match="rows/d3p pools deeplabv3plus, which the model 'pair' of unet and unet does not have"):
+    with pytest.raises(InputError, match=r"rows/d3p pools deeplabv3plus.*'pair'"):
         repooled(pair, [row("rows/d3p")])
-    with pytest.raises(InputError, match="rows/3unet-uncertainty pools unet and unet and unet"):
+    with pytest.raises(InputError, match=r"rows/3unet-uncertainty .*unet and unet"):
         repooled(pair, [row("rows/3unet-uncertainty")])
 
 
@@ -101,7 +101,7 @@ def test_members_that_the_model_has_not_are_refused(pair: Model) -> None:
     ],
 )
 def test_a_row_that_lives_by_its_training_is_refused(pair: Model, name: str, what: str) -> None:
-    with pytest.raises(InputError, match=f"{name} lives by {what}, which works in training, and there is none here; leave the row out"):
+    with pytest.raises(InputError, match=f"{name} .*{what}.*training"):
         repooled(pair, [row(name)])
 
 
@@ -122,9 +122,9 @@ def test_members_come_in_the_order_of_the_row() -> None:
 
 def test_those_are_scored_whom_the_members_have_not_seen(pair: Model, discs) -> None:
     assert unseen_by(pair, discs({"p0": 0, "p1": 1, "p3": 3})).patients == ("p1", "p3")
-    with pytest.raises(InputError, match="'pair' was trained on every patient of 'discs'; give another model or other data, or --all"):
+    with pytest.raises(InputError, match=r"'pair' .*every patient .*--all"):
         unseen_by(pair, discs({"p0": 0}))
-    with pytest.raises(InputError, match="'pair' does not say whom it was trained on"):
+    with pytest.raises(InputError, match="'pair' does not say whom"):
         unseen_by(model_of([UNET]), discs({"p0": 0}))
 
 
@@ -143,8 +143,8 @@ def test_notices_are_kept_and_what_all_share_is_said_once(pair: Model, discs, tm
     results = read_results(tmp_path)
     assert {tuple(result.held_out_patients) for result in results} == {("p1",)}
     notes = build_table(results).notes
-    assert "all rows: members of x.safetensors, pooled anew and not trained for it, 1 of the 2 patients were trained on" in notes
-    assert any(note.startswith("rows/2unet-augmenting-as-published: augmenting as the paper's published code does it") for note in notes)
+    assert any(note.startswith("all rows: members of x.safetensors") and "1 of the 2 patients" in note for note in notes)
+    assert any(note.startswith("rows/2unet-augmenting-as-published: ") for note in notes)
     families = {result.row.rpartition("/")[2]: family_of(result) for result in results}
     assert families == {"2unet-augmenting-as-published": "augmenting", "2unet-uncertainty": "uncertainty"}
 
@@ -156,11 +156,11 @@ def test_results_are_those_of_a_benchmark_and_say_what_they_are(pair: Model, dis
     results = read_results(tmp_path)
     assert len(paths) == len(results) == 3
     assert sorted((result.row, result.seed) for result in results) == [("rows/2unet-uncertainty", 0), ("rows/unet", 0), ("rows/unet", 1)]
-    assert {result.notice for result in results} == {"members of x.safetensors, pooled anew and not trained for it"}
+    assert all("members of x.safetensors" in result.notice for result in results)
     assert all(result.held_out is not None and result.held_out.frames == 4 for result in results)
     assert {(result.steps, result.updates // result.members, result.train_patients[0]) for result in results} == {(7, 7, "p0")}
     assert told[0][:2] == (0.25, 3)
     assert told[-1] == (3.0, 3, "rows/2unet-uncertainty/members-1-2")
     built = build_table(results)
-    assert "all rows: members of x.safetensors, pooled anew and not trained for it" in built.notes
+    assert any(note.startswith("all rows: members of x.safetensors") for note in built.notes)
     assert not any("is not matched with" in note for note in built.notes)

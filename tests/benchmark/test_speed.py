@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
+from shortaxis.benchmark import speed as speed_module
 from shortaxis.benchmark.speed import training_speed
 from shortaxis.errors import InputError
 from shortaxis.training import load_recipe
+from shortaxis.training.loop import Run
 from shortaxis.training.recipe import recipe_from_dict, recipe_to_dict
 
 
@@ -25,6 +29,22 @@ def test_the_figures_belong_together():
     assert speed.tflops == pytest.approx(speed.gflop_per_slice * speed.slices_per_second / 1000)
     assert speed.peak_memory_gib is None
     assert speed.to_dict()["recipe"] == "release-cpu"
+
+
+def test_the_warm_up_is_not_timed(monkeypatch):
+    """By a clock that only training moves: 100 s a step of warm-up, then 2 s a step."""
+    clock = [0.0]
+    train = Run.train
+
+    def timed(run, *, steps):
+        clock[0] += steps * (100.0 if run.step == 0 else 2.0)
+        return train(run, steps=steps)
+
+    monkeypatch.setattr(Run, "train", timed)
+    monkeypatch.setattr(speed_module, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    speed = training_speed(small(), device="cpu", steps=3, warm_up=2)
+    assert speed.seconds == 6.0
+    assert speed.slices_per_second == speed.slices / 6
 
 
 def test_arithmetic_is_counted_by_hand():

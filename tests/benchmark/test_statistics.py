@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from shortaxis.benchmark.statistics import Difference, _range_of, compare_rows, corrected, replicates, summarise_row
+from shortaxis.benchmark.statistics import Difference, _p_value, _range_of, compare_rows, corrected, replicates, summarise_row
 from shortaxis.errors import InputError
 from shortaxis.metrics.bootstrap import Resampling
 from shortaxis.metrics.case import CaseScore
@@ -89,6 +89,18 @@ def test_the_p_value_is_near_that_of_a_permutation_test():
     assert found.p == pytest.approx(oracle.pvalue, abs=0.03)
 
 
+def test_no_number_of_draws_gives_a_p_value_of_zero():
+    """All 199 draws lie on one side: one draw is added to each side, 2 · (0 + 1) / (199 + 1)."""
+    theirs = np.arange(30, 90, 3)
+    found = compare_rows(("a", [patients(theirs + 1)]), ("b", [patients(theirs)]), "paper", ["dsc_rv"], Resampling(rounds=199))["dsc_rv"]
+    assert found.p == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize(("drawn", "p"), [([1, 2, 3], 2 / 4), ([-1, 1, 2, 3], 4 / 5), ([0, 0, 0], 1.0), ([-1, -2, -3, np.nan, 0], 4 / 5)])
+def test_a_p_value_is_twice_the_smaller_share_of_draws_with_one_more_on_each_side(drawn, p):
+    assert _p_value(np.array(drawn, float)) == pytest.approx(p)
+
+
 def test_pairing_makes_a_small_difference_certain_that_patients_would_drown():
     theirs = np.arange(30, 90, 3)
     found = compare_rows(("a", [patients(theirs + 1)]), ("b", [patients(theirs)]), "paper", ["dsc_rv"])["dsc_rv"]
@@ -124,6 +136,17 @@ def test_a_mark_needs_an_interval_without_zero(low, high, mark):
     assert Difference((low + high) / 2, low, high, 0.2, 0.2).mark == mark
 
 
+def test_two_stars_stand_for_a_difference_that_survives_the_correction():
+    assert [Difference(1.0, 0.5, 1.5, 0.01, p_holm).mark for p_holm in (0.04, 0.06)] == ["**", "*"]
+
+
+def test_the_luck_of_the_seed_is_shared_by_rows_of_the_same_trainings_and_by_no_others():
+    trained = [patients([80] * 5), patients([90] * 5)]
+    same, other = (compare_rows(("a", trained), (name, trained), "paper", ["dsc_rv"])["dsc_rv"] for name in ("a", "b"))
+    assert (same.low, same.high) == (0.0, 0.0)
+    assert other.low < -5 < 5 < other.high
+
+
 def test_folds_of_a_seed_are_one_replicate_and_seeds_are_several(make_result):
     results = [
         make_result(seed=seed, held_out=held_out, fold=fold, folds=2)
@@ -141,7 +164,7 @@ def test_on_test_patients_every_training_is_a_replicate(make_result):
 
 def test_two_splits_in_one_folder_are_refused(make_result):
     results = [make_result(held_out={"a": 0}), make_result(held_out={"a": 0, "b": 0}, fold=0, folds=2)]
-    with pytest.raises(InputError, match="row 'rows/unet', seed 0: two results score patient a; keep other splits"):
+    with pytest.raises(InputError, match=r"'rows/unet', seed 0: .*patient a"):
         replicates(results, "held-out", "paper")
 
 

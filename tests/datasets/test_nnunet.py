@@ -88,7 +88,7 @@ def test_files_without_gz_are_read(root):
 
 class TestRefused:
     def test_no_description(self, tmp_path):
-        with pytest.raises(InputError, match=r"dataset\.json: cannot be read .*give an nnU-Net raw folder"):
+        with pytest.raises(InputError, match=r"dataset\.json: cannot be read"):
             read_nnunet(tmp_path)
 
     @pytest.mark.parametrize(("text", "said"), [("{", "is not valid JSON"), ("[]", "must hold one JSON object"), ("{}", "has no 'labels'")])
@@ -99,23 +99,23 @@ class TestRefused:
 
     def test_a_structure_without_a_name(self, root):
         describe(root, labels={"background": 0, "RV": 1, "LV": 3, "scar": 2})
-        with pytest.raises(InputError, match=r"dataset\.json: 'labels' .* has no MYO; name it one of myo"):
+        with pytest.raises(InputError, match=r"dataset\.json: 'labels' .* no MYO"):
             read_nnunet(root)
 
     def test_other_files_than_nifti(self, root):
         describe(root, file_ending=".png")
-        with pytest.raises(InputError, match=r"file_ending is '\.png'; convert the images to \.nii\.gz"):
+        with pytest.raises(InputError, match=r"file_ending is '\.png'.*convert"):
             read_nnunet(root)
 
     def test_labels_without_an_image(self, root):
         (root / "imagesTr" / "patient001_frame07_0000.nii.gz").unlink()
-        with pytest.raises(InputError, match=r"patient001_frame07_0000\.nii\.gz: no such file, although .*labels it"):
+        with pytest.raises(InputError, match=r"frame07_0000\.nii\.gz: no such file"):
             read_nnunet(root)
 
     def test_no_labelled_case(self, root):
         for path in (root / "labelsTr").iterdir():
             path.unlink()
-        with pytest.raises(InputError, match=r"labelsTr: holds no label files NAME\.nii\.gz"):
+        with pytest.raises(InputError, match=r"labelsTr: holds no label files"):
             read_nnunet(root)
 
     def test_a_case_that_is_a_cine(self, root):

@@ -97,7 +97,7 @@ def test_a_prediction_is_not_lent_to_a_second_truth_of_its_name(tmp_path):
 def test_one_flat_prediction_for_two_truths_is_refused(tmp_path):
     truth = make(tmp_path / "truth", "a/seg.nii.gz", "b/seg.nii.gz")
     prediction = make(tmp_path / "out", "seg.nii.gz")
-    with pytest.raises(InputError, match=r"seg\.nii\.gz: is the only prediction for 2 files"):
+    with pytest.raises(InputError, match=r"seg\.nii\.gz: .*only .*2 files"):
         find_pairs(prediction, truth)
 
 
@@ -201,12 +201,12 @@ def test_two_frames_of_an_mnms_file_share_its_prediction(tmp_path):
 
 
 def test_a_data_set_without_label_files_is_refused(tmp_path):
-    with pytest.raises(InputError, match="phantom:1: its labels lie in no NIfTI files"):
+    with pytest.raises(InputError, match=r"phantom:1: .*no NIfTI files"):
         find_pairs(tmp_path, "phantom:1")
 
 
 def test_label_files_of_a_data_set_that_pair_by_one_name_are_refused(tmp_path):
     make(tmp_path, "labelsTr/x.nii.gz", "labelsTr/x_seg.nii.gz", "imagesTr/x_0000.nii.gz", "imagesTr/x_seg_0000.nii.gz")
     (tmp_path / "dataset.json").write_text('{"labels": {"background": 0, "RV": 1, "MYO": 2, "LV": 3}}')
-    with pytest.raises(InputError, match="several label files that pair by the name x;"):
+    with pytest.raises(InputError, match=r"several label files .*name x;"):
         find_pairs(tmp_path, f"nnunet:{tmp_path}")

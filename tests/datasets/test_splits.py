@@ -90,13 +90,13 @@ def test_no_split_ever_leaks(groups, pairs, seed):
 
 
 def test_a_group_without_a_name_gives_a_fifth_and_says_so():
-    with pytest.warns(DataWarning, match=r"^data set 'made': held out are not 4 of each group but 6 of 30 of unknown group; .* a fifth"):
+    with pytest.warns(DataWarning, match=r"^data set 'made': .*4 of each .*6 of 30"):
         assert len(hold_out(made(numbered(30, [None]))).held_out) == 6
 
 
 def test_a_small_group_gives_at_most_half_and_is_named():
     data = made(numbered(3, ["NOR", "RV"]) | {f"q{number}": "DCM" for number in range(8)})
-    with pytest.warns(DataWarning, match=r"not 4 of each group but 1 of 3 in NOR, 1 of 3 in RV; a group gives at most half") as caught:
+    with pytest.warns(DataWarning, match=r"1 of 3 in NOR, 1 of 3 in RV.*half") as caught:
         split = hold_out(data)
     assert Counter(data.groups[patient] for patient in split.held_out) == {"NOR": 1, "RV": 1, "DCM": 4}
     assert len(caught) == 1
@@ -104,7 +104,7 @@ def test_a_small_group_gives_at_most_half_and_is_named():
 
 
 def test_groups_of_one_are_drawn_from_together_and_said_to_be():
-    with pytest.warns(DataWarning, match=r"held out are not 1 of each group but 1 of all 5;.* a fifth of all is taken$"):
+    with pytest.warns(DataWarning, match=r"1 of each .*1 of all 5;.* a fifth"):
         assert len(hold_out(made(numbered(1)), per_group=1).held_out) == 1
 
 
@@ -155,7 +155,7 @@ def test_overlap_pairs_by_name_and_by_image():
 class TestRefuseLeaks:
     def test_one_heart_under_two_names(self):
         split = Split(tuple(p for p in acdc_like.patients if p != "p076"), ("p076",), 0)
-        with pytest.raises(InputError, match=r"p074 \(training\) shares an identical image with p076 \(held out\)"):
+        with pytest.raises(InputError, match=r"p074 \(training\).* p076 \(held out\)"):
             refuse_leaks(split, acdc_like)
 
     def test_one_patient_on_both_sides(self):
@@ -185,7 +185,7 @@ class TestJson:
     )
     def test_no_split(self, tmp_path, text):
         (tmp_path / "split.json").write_text(text)
-        with pytest.raises(InputError, match=r"split\.json: is not a split; it needs 'train', 'held_out'"):
+        with pytest.raises(InputError, match=r"split\.json: is not a split"):
             Split.from_json(tmp_path / "split.json")
 
 
@@ -197,13 +197,13 @@ def test_holding_out_nobody_is_refused(per_group):
 
 def test_one_heart_cannot_be_split():
     data = made({"a": None, "b": None}, twins=[("a", "b")])
-    with pytest.raises(InputError, match="has 1 distinct patients; a hold-out needs at least 2"):
+    with pytest.raises(InputError, match=r"1 distinct patients.*at least 2"):
         hold_out(data)
 
 
 @pytest.mark.parametrize("k", [1, 4])
 def test_a_number_of_folds_that_cannot_be_is_refused(k):
-    with pytest.raises(InputError, match=f"3 distinct patients, which cannot be parted into {k} folds"):
+    with pytest.raises(InputError, match=f"3 distinct patients.*{k} folds"):
         k_fold(made(dict.fromkeys("abc")), k)
 
 

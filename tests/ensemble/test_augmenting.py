@@ -145,7 +145,7 @@ def test_a_model_without_views_has_no_entry_for_them_and_old_files_still_load(tm
 def test_a_model_file_with_unfit_views_is_refused_by_its_name(tmp_path) -> None:
     path = tmp_path / "model.safetensors"
     save_model(path, *model_with({"transforms": [{"kind": "warp"}]}))
-    with pytest.raises(InputError, match=r"model\.safetensors: no test-time transform is called 'warp'"):
+    with pytest.raises(InputError, match=r"model\.safetensors: .*'warp'"):
         read_model(path)
 
 
@@ -157,5 +157,5 @@ def test_turned_views_stay_close_to_the_frame_as_it_is() -> None:
 
 @pytest.mark.parametrize("number", [0, MOST_TURNED_VIEWS + 1])
 def test_no_views_and_too_many_are_refused(number) -> None:
-    with pytest.raises(InputError, match=f"views: {number} is no number of views; give 1 to 9"):
+    with pytest.raises(InputError, match=f"views: {number} .*1 to 9"):
         turned_views(number)

@@ -83,7 +83,7 @@ def test_rule_is_built_by_its_name_from_plain_types() -> None:
 
 
 def test_unknown_rule_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match=f"'median'; known are {', '.join(sorted(POOLINGS))}"):
+    with pytest.raises(InputError, match=r"'median'; known are .*fixed.*uncertainty"):
         build_pooling("median")
 
 
@@ -180,17 +180,17 @@ class TestLearnedTemperature:
 
     @pytest.mark.parametrize("of", ["fixed", "learned-temperature"])
     def test_rule_without_a_temperature_is_refused(self, of: str) -> None:
-        with pytest.raises(InputError, match=f"'{of}' has no temperature that could be learned"):
+        with pytest.raises(InputError, match=f"'{of}' has no temperature"):
             build_pooling("learned-temperature", of=of)
 
 
 def test_a_rule_of_one_s_own_that_cannot_be_built_is_named(monkeypatch) -> None:
     monkeypatch.setitem(POOLINGS, "own", lambda: {}["missing"])
-    with pytest.raises(InputError, match=r"'own' does not take the options \{\}: 'missing'"):
+    with pytest.raises(InputError, match=r"'own' .*options \{\}: 'missing'"):
         build_pooling("own")
 
 
 @pytest.mark.parametrize("radius", [-1, 1.0, True, "1"])
 def test_radius_is_a_whole_number_of_slices(radius) -> None:
-    with pytest.raises(InputError, match="entropy pooling: the radius must be a whole number of slices"):
+    with pytest.raises(InputError, match="entropy pooling: the radius must be"):
         build_pooling("entropy", radius=radius)

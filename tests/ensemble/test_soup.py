@@ -146,13 +146,13 @@ class TestFiles:
         deep = replace(SPEC, members=[member | {"network": "depth-unet"} for member in SPEC.members])
         origin = {"start_from": {"file": start.name, "sha256": file_sha256(start)}}
         paths = [self.write(tmp_path / "deep.safetensors", 1, origin, deep), self.trained(start, 2)]
-        with pytest.raises(InputError, match=r"2\.safetensors: differs from .*deep\.safetensors in members"):
+        with pytest.raises(InputError, match=r"2\.saf.*differs .*deep\.saf.*in members"):
             soup_of_files(paths, tmp_path / "soup.safetensors")
 
     @pytest.mark.parametrize("card", [{}, {"start_from": {"file": "x", "sha256": "0"}}, {"start_from": "x"}])
     def test_models_of_different_starts_are_refused(self, start, tmp_path, card: dict) -> None:
         stranger = self.write(tmp_path / "stranger.safetensors", 5, card)
-        with pytest.raises(InputError, match=r"was not trained from the same start.*--start-from"):
+        with pytest.raises(InputError, match=r"same start.*--start-from"):
             soup_of_files([self.trained(start, 1), stranger], tmp_path / "soup.safetensors")
         assert not (tmp_path / "soup.safetensors").exists()
 
@@ -162,7 +162,7 @@ class TestFiles:
 
     def test_models_of_another_architecture_are_refused(self, start, tmp_path) -> None:
         other = self.write(tmp_path / "other.safetensors", 1, {}, replace(SPEC, pooling={"rule": "uncertainty"}))
-        with pytest.raises(InputError, match=r"other\.safetensors: differs from .*start\.safetensors in members, pooling or grid"):
+        with pytest.raises(InputError, match=r"other\.saf.*differs .*start\.safetensors"):
             soup_of_files([start, other], tmp_path / "soup.safetensors")
 
     def test_one_file_is_no_soup(self, start, tmp_path) -> None:

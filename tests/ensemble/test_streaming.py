@@ -183,13 +183,13 @@ def test_no_member_is_refused() -> None:
 
 @pytest.mark.parametrize("member", [UNet, torch.zeros(4), "unet"])
 def test_what_is_no_network_is_refused_with_its_position(member) -> None:
-    with pytest.raises(InputError, match=r"member 2 must be a torch\.nn\.Module, such as UNet\(\), not"):
+    with pytest.raises(InputError, match=r"member 2 must be a torch\.nn\.Module"):
         StreamingEnsemble([tiny(0), member])
 
 
 @pytest.mark.parametrize("pooling", [Uncertainty, torch.zeros(4), None])
 def test_what_is_no_rule_is_refused_a_class_among_it(pooling) -> None:
-    with pytest.raises(InputError, match=r"the pooling must be a rule, such as Uncertainty\(\), or the name of one, not"):
+    with pytest.raises(InputError, match=r"the pooling must be a rule.*not"):
         StreamingEnsemble([tiny(0)], pooling)
 
 
@@ -201,13 +201,13 @@ def test_unknown_pooling_is_refused() -> None:
 @pytest.mark.parametrize("shape", [(24, 32), (32, 24)])
 def test_slices_that_a_member_cannot_take_are_refused_with_the_member_and_the_multiple(shape: tuple[int, int]) -> None:
     ensemble = StreamingEnsemble([UNet((4, 8)), DeepLabV3Plus(8)])
-    with pytest.raises(InputError, match=rf"{shape[0]}x{shape[1]} pixels do not fit member 2 \(DeepLabV3Plus\).*multiples of 16"):
+    with pytest.raises(InputError, match=rf"{shape[0]}x{shape[1]} .*member 2 .*multiples of 16"):
         ensemble(torch.zeros(1, 1, *shape))
 
 
 def test_members_with_different_numbers_of_classes_are_refused() -> None:
     ensemble = StreamingEnsemble([nn.Conv2d(1, 4, 1), nn.Conv2d(1, 3, 1)])
-    with pytest.raises(InputError, match=r"one shape, not \(2, 4, 5, 5\), \(2, 3, 5, 5\)"):
+    with pytest.raises(InputError, match=r"\(2, 4, 5, 5\), \(2, 3, 5, 5\)"):
         ensemble(torch.zeros(2, 1, 5, 5))
 
 
@@ -235,9 +235,7 @@ class Returns(nn.Module):
 )
 def test_member_that_returns_no_logits_is_refused_with_the_shape_they_should_have(change, found: str) -> None:
     ensemble = StreamingEnsemble([nn.Conv2d(1, 4, 1), Returns(change)])
-    with pytest.raises(
-        InputError, match=rf"member 2 \(Returns\) must return logits as one float tensor of shape \(3, C, 6, 8\).*not {found}"
-    ):
+    with pytest.raises(InputError, match=rf"member 2 .*\(3, C, 6, 8\).*not {found}"):
         ensemble(torch.zeros(3, 1, 6, 8))
 
 
@@ -260,11 +258,7 @@ class SaysThatItWeighsEverySlice(OneMapASlice):
 
 def test_weights_for_every_slice_are_refused_unless_the_rule_says_that_it_has_them() -> None:
     slices = torch.zeros(3, 1, 4, 4)
-    with pytest.raises(
-        InputError,
-        match=r"rule OneMapASlice must return sigma as a float tensor of shape \(2, 1, 4, 4\), not torch.float32 of shape \(2, 3, 4, 4\)"
-        r".*or one a slice where the rule says `per_slice = True`",
-    ):
+    with pytest.raises(InputError, match=r"sigma .*\(2, 1, 4, 4\), not .*\(2, 3, 4, 4\).*per_slice"):
         StreamingEnsemble([nn.Conv2d(1, 4, 1)] * 2, OneMapASlice())(slices)
     assert StreamingEnsemble([nn.Conv2d(1, 4, 1)] * 2, SaysThatItWeighsEverySlice())(slices).omega.shape == (2, 3, 4, 4)
 

@@ -157,7 +157,7 @@ def test_grid_that_does_not_suit_the_members_is_refused() -> None:
 
 def test_network_of_one_s_own_that_cannot_be_built_is_named(monkeypatch) -> None:
     monkeypatch.setitem(NETWORKS, "own", lambda: {}["missing"])
-    with pytest.raises(InputError, match=r"network 'own' does not take the options \{\}: 'missing'"):
+    with pytest.raises(InputError, match=r"'own' .*options \{\}: 'missing'"):
         build_network("own")
 
 

@@ -142,12 +142,12 @@ def test_apex_takes_the_insertion_of_mid_since_the_rv_tapers():
 
 def test_small_contact_says_nothing():
     labels = heart(rv_width=40)
-    assert aha_model(labels, SPACING) == "the RV touches the myocardium along less than 60° in every slice, so the septum cannot be told"
+    assert "less than 60°" in aha_model(labels, SPACING)
     assert not segment_masks(labels, SPACING).any()
 
 
 def test_too_few_closed_slices_are_said():
-    assert aha_model(heart(2), SPACING) == "2 slices have a closed ring of myocardium; base, mid and apex need three"
+    assert aha_model(heart(2), SPACING).startswith("2 slices have a closed ring")
 
 
 def test_rv_that_lies_apart_touches_nothing():

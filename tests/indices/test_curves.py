@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -109,7 +110,8 @@ def test_open_curve_has_no_heart_rate():
 def test_missing_phases_leave_no_heart_rate():
     kept = [phase for phase in range(30) if phase not in {11, 12}]
     length, reason = cycle_length([times()[phase] for phase in kept], beat()[kept])
-    assert (length, reason) == (None, "the phases are not evenly spaced in time, so some may be missing")
+    assert length is None
+    assert "not evenly spaced" in reason
 
 
 def test_phases_a_little_uneven_are_even_enough():
@@ -136,8 +138,11 @@ def test_times_of_no_heartbeat_are_not_believed(phase_times, reason):
 def test_few_phases_have_no_rates():
     curves = volume_curves(segmented(beat(8), phase_times=times(8)))
     assert curves.heart_rate == pytest.approx(60000 / 900)
-    assert (curves.lv_rates, curves.no_rates) == (None, "8 phases are too few for rates; 10 are needed")
-    assert cycle_length(times(4), beat(4)) == (None, "4 phases do not show whether they cover the heartbeat; 5 are needed")
+    assert curves.lv_rates is None
+    assert re.search("^8 phases .*10 are needed", curves.no_rates)
+    length, reason = cycle_length(times(4), beat(4))
+    assert length is None
+    assert re.search("^4 phases .*5 are needed", reason)
 
 
 @settings(max_examples=30)

@@ -34,7 +34,7 @@ def test_phases_and_body_size_are_those_of_the_study():
     assert {name: found[name].value for name in expected} == {name: index.value for name, index in expected.items()}
     assert (found["lv_edv"].value, found["lv_esv"].value) == (96, 41)
     assert (found["ed_frame"].value, found["es_frame"].value) == (10, 4)
-    assert found["ed_frame"].definition == "number of the end-diastolic frame, counted from 1; named by the study"
+    assert found["ed_frame"].definition.endswith("counted from 1; named by the study")
 
 
 def test_phases_that_a_cine_does_not_name_are_found_and_said_to_be_found():
@@ -42,7 +42,7 @@ def test_phases_that_a_cine_does_not_name_are_found_and_said_to_be_found():
     assert (found["lv_edv"].value, found["lv_esv"].value) == (96, 40)
     assert found["ed_frame"].definition.endswith("named by the study")
     assert (found["es_frame"].value, found["es_frame"].unit) == (5, "frame")
-    assert found["es_frame"].definition == "number of the end-systolic frame, counted from 1; found on the LV volume curve"
+    assert found["es_frame"].definition.endswith("counted from 1; found on the LV volume curve")
 
 
 def test_a_short_study_without_tags_has_reasons_only():

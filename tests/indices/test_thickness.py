@@ -93,10 +93,7 @@ def test_regional_indices_say_unit_definition_and_source(drawn):
     assert found["wall_thickness_ed_max"].value == max(diastole) > 14
     systole = found["wall_thickness_es_aha09"].value
     assert found["wall_thickening_aha09"].value == pytest.approx(100 * (systole - diastole[8]) / diastole[8])
-    assert found["wall_thickness_ed_aha08"].definition == (
-        "thickness of the LV wall in the plane of the slice, across the wall, at end-diastole, segment 8: mid anteroseptal; "
-        "anterior told by the orientation of the image"
-    )
+    assert "at end-diastole, segment 8: mid anteroseptal" in found["wall_thickness_ed_aha08"].definition
     json.dumps({name: asdict(index) for name, index in found.items()}, allow_nan=False)
 
 
@@ -110,7 +107,7 @@ def test_what_cannot_be_measured_says_why(drawn):
     empty = regional_indices(phantom.segmentation(end_diastole=0, end_systole=1))
     for name in ("wall_thickness_ed_aha01", "wall_thickness_ed_mean", "wall_thickness_ed_max", "wall_thickening_aha16"):
         assert empty[name].value is None
-        assert empty[name].reason == "0 slices have a closed ring of myocardium; base, mid and apex need three"
+        assert empty[name].reason.startswith("0 slices have a closed ring")
     assert empty["wall_thickness_es_mean"].value > 0
 
 

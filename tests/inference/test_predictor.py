@@ -204,14 +204,14 @@ def test_every_phase_is_reported_in_order(disc: Study) -> None:
 
 def test_a_phase_of_one_grey_value_is_refused_by_its_number(disc: Study) -> None:
     disc.pixels[1] = 7.0
-    with pytest.raises(InputError, match="phase 1 of the study has the single grey value 7"):
+    with pytest.raises(InputError, match=r"phase 1 .*single grey value 7"):
         model().segment(disc)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_phase_that_is_not_finite_is_refused_by_its_number(disc: Study, value: float) -> None:
     disc.pixels[2, 0, 3, 3] = value
-    with pytest.raises(InputError, match="phase 2 of the study holds NaN or infinity"):
+    with pytest.raises(InputError, match=r"phase 2 .*NaN"):
         model().segment(disc)
 
 
@@ -238,7 +238,7 @@ def test_a_saved_model_segments_as_before(tmp_path, disc: Study) -> None:
 
 
 def test_networks_that_tell_other_classes_apart_are_refused(disc: Study) -> None:
-    with pytest.raises(InputError, match="tells 3 classes apart, a model needs 4: 0 BACKGROUND, 1 RV, 2 MYO, 3 LV"):
+    with pytest.raises(InputError, match=r"3 classes.*4: 0 BACKGROUND, 1 RV"):
         model(UNet((4, 6), classes=3)).segment(disc)
 
 
@@ -249,7 +249,7 @@ def test_a_missing_model_is_named(tmp_path) -> None:
 
 def test_a_damaged_model_is_named(tmp_path) -> None:
     (tmp_path / "mine.safetensors").write_bytes(b"not a model")
-    with pytest.raises(InputError, match=r"mine\.safetensors: not a safetensors file"):
+    with pytest.raises(InputError, match=r"mine\.safetensors: not a"):
         load_model(str(tmp_path / "mine.safetensors"))
 
 

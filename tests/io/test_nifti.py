@@ -138,15 +138,13 @@ class TestLengths:
 
     def test_a_1_mm_pixdim_loses_to_the_affine_with_a_warning(self, tmp_path, volume):
         path = save(tmp_path / "in.nii", *volume, pixdim=(1, 1, 1))
-        with pytest.warns(
-            UserWarning, match=r"in\.nii: pixdim says \[1.0, 1.0, 1.0\] mm, the affine \[1.5, 1.25, 8.0\] mm; taking the affine"
-        ):
+        with pytest.warns(UserWarning, match=r"in\.nii: .*8.0\].*taking the affine"):
             study = read_nifti(path)
         assert sorted(study.spacing) == pytest.approx([1.25, 1.5, 8.0])
 
     def test_two_that_disagree_give_pixdim_with_a_warning_that_names_both(self, tmp_path, volume):
         path = save(tmp_path / "in.nii", *volume, pixdim=(2.0, 2.0, 10.0))
-        with pytest.warns(UserWarning, match=r"\[2.0, 2.0, 10.0\] mm, the affine \[1.5, 1.25, 8.0\] mm; taking pixdim"):
+        with pytest.warns(UserWarning, match=r"2.0, 10.0\].*1.25, 8.0\].*taking pixdim"):
             study = read_nifti(path)
         assert study.spacing == (10.0, 2.0, 2.0)
         lengths = np.linalg.norm(study.affine[:3, :3], axis=0)
@@ -293,7 +291,7 @@ class TestWriteLike:
 
     def test_another_ending_is_refused(self, tmp_path, volume):
         study = read_nifti(save(tmp_path / "in.nii", *volume))
-        with pytest.raises(InputError, match=r"out\.png: name the output \.nii or \.nii\.gz"):
+        with pytest.raises(InputError, match=r"out\.png: .*\.nii or \.nii\.gz"):
             write_like(study.pixels, study, tmp_path / "out.png")
 
     def test_the_same_labels_give_the_same_bytes(self, tmp_path, volume):
@@ -329,18 +327,18 @@ class TestReadLabels:
     def test_another_shape_names_both_files(self, tmp_path, volume):
         study = read_nifti(save(tmp_path / "in.nii", *volume))
         path = save(tmp_path / "gt.nii", np.zeros((7, 6, 5), np.uint8), volume[1])
-        with pytest.raises(InputError, match=r"gt\.nii: shape \(7, 6, 5\) does not fit the image .*in\.nii of shape \(7, 6, 4\)"):
+        with pytest.raises(InputError, match=r"gt\.nii: .*\(7, 6, 5\).*in\.nii .*\(7, 6, 4\)"):
             read_labels(path, ACDC, like=study)
 
     def test_another_shape_than_a_study_from_no_file_is_refused(self, tmp_path, volume):
         path = save(tmp_path / "gt.nii", np.zeros((7, 6, 5), np.uint8), volume[1])
-        with pytest.raises(InputError, match=r"gt\.nii: labels of shape \(1, 5, .* do not fit the study of shape \(1, 4, 6, 7\)"):
+        with pytest.raises(InputError, match=r"gt\.nii: .*\(1, 5, .*\(1, 4, 6, 7\)"):
             read_labels(path, ACDC, like=Study(np.zeros((1, 4, 6, 7), np.float32), (8, 1, 1)))
 
     def test_another_axis_order_is_refused(self, tmp_path, volume):
         study = read_nifti(save(tmp_path / "in.nii", *volume))
         path = save(tmp_path / "gt.nii", *reordered(np.zeros((7, 6, 4), np.uint8), volume[1], (0, 1, 2), (True, False, False)))
-        with pytest.raises(InputError, match=r"gt\.nii: its axes run .*in\.nii run .*same axis order"):
+        with pytest.raises(InputError, match=r"gt\.nii: its axes run .*in\.nii run"):
             read_labels(path, ACDC, like=study)
 
     def test_labels_out_of_scheme_name_the_file(self, tmp_path, volume):
@@ -389,7 +387,7 @@ class TestRefused:
         array = np.random.default_rng(0).integers(0, 1000, (20, 20, 5), np.int16)
         path = save(tmp_path / name, array, affine_of(OBLIQUE, (1.5, 1.5, 8)))
         path.write_bytes(path.read_bytes()[: int(keep * path.stat().st_size)])
-        with pytest.raises(InputError, match="is not a readable NIfTI file, or it is cut short"):
+        with pytest.raises(InputError, match="not a readable NIfTI file"):
             read_nifti(path)
 
     @pytest.mark.parametrize("shape", [(6, 7), (5, 6, 3, 2, 2)])
@@ -406,9 +404,9 @@ class TestRefused:
     def test_complex_numbers_and_colours(self, tmp_path):
         save(tmp_path / "c.nii", np.zeros((4, 4, 3), np.complex64), np.eye(4))
         save(tmp_path / "rgb.nii", np.zeros((4, 4, 3), [("R", "u1"), ("G", "u1"), ("B", "u1")]), np.eye(4))
-        with pytest.raises(InputError, match="complex numbers; give a grey-scale magnitude image"):
+        with pytest.raises(InputError, match=r"complex numbers; .*grey-scale"):
             read_nifti(tmp_path / "c.nii")
-        with pytest.raises(InputError, match="colours; give a grey-scale magnitude image"):
+        with pytest.raises(InputError, match=r"colours; .*grey-scale"):
             read_nifti(tmp_path / "rgb.nii")
 
     @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -424,7 +422,7 @@ class TestRefused:
         image_class = nib.Nifti1Pair if name.endswith("img") else nib.Nifti1Image
         nib.save(image_class(*volume), tmp_path / name)
         _raw(tmp_path / name.replace("img", "hdr"), _pixdim(spacing))
-        with pytest.raises(InputError, match=r"its spacing \(pixdim\) is .*three positive lengths"):
+        with pytest.raises(InputError, match=r"\(pixdim\) is .*three positive lengths"):
             read_nifti(tmp_path / name)
 
     @pytest.mark.parametrize("value", [0.0, np.nan])
@@ -447,7 +445,7 @@ class TestRefused:
         _raw(path, edit)
         (tmp_path / "in.nii.gz").write_bytes(gzip.compress(path.read_bytes()))
         for name in ("in.nii", "in.nii.gz"):
-            with pytest.raises(InputError, match="is not a readable NIfTI file, or it is cut short"):
+            with pytest.raises(InputError, match="not a readable NIfTI file"):
                 read_nifti(tmp_path / name)
 
 

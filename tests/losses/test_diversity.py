@@ -109,10 +109,10 @@ class TestEveryTerm:
         assert (gradient.abs().sum(dim=(1, 2, 3, 4)) > 0).all()
 
     def test_single_member_is_refused(self, name: str) -> None:
-        with pytest.raises(InputError, match=r"at least two members; leave loss\.diversity out"):
+        with pytest.raises(InputError, match=r"two members; .*loss\.diversity"):
             DIVERSITIES.named(name)(pixel([1.0, 0.0, 0.0, 0.0]), torch.zeros(1, 1, 1, dtype=torch.long), ONE)
 
 
 def test_unknown_term_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match="'apart'; known are error-correlation, negative-correlation"):
+    with pytest.raises(InputError, match=r"'apart'; known are .*error-correlation"):
         DIVERSITIES.named("apart")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from shortaxis.labels import Structure
-from shortaxis.metrics.overlap import dsc, dsc_of_confusion, exchanged, slice_confusion
+from shortaxis.metrics.overlap import dsc, dsc_of_confusion, dsc_of_counts, exchanged, slice_confusion
 
 labels_3d = hnp.arrays(np.uint8, (3, 5, 4), elements=st.integers(0, 3))
 
@@ -19,6 +19,12 @@ def test_dsc_of_hand_worked_masks():
     truth = np.array([[1, 1, 1, 0], [0, 0, 0, 0]])
     prediction = np.array([[0, 1, 1, 1], [1, 1, 0, 0]])
     assert dsc(truth, prediction) == pytest.approx(2 * 2 / (3 + 5))
+
+
+def test_equation_5_of_hand_worked_counts():
+    np.testing.assert_allclose(dsc_of_counts([2, 0, 5], [8, 3, 10]), [0.5, 0.0, 1.0])
+    np.testing.assert_array_equal(dsc_of_counts([[2.0], [0.0]], [8, 0]), [[0.5, np.nan], [0.0, np.nan]])
+    assert dsc_of_counts(0, 0, absent=1.0) == 1.0
 
 
 def test_absent_on_one_side_scores_zero():
@@ -85,7 +91,7 @@ def test_dsc_of_a_segmentation_with_itself_is_1(labels):
 def test_what_is_no_label_is_not_counted(stray, side):
     both = [np.zeros((1, 2, 2), np.uint8)] * 2
     both[side] = stray
-    with pytest.raises(ValueError, match=f"the {('truth', 'prediction')[side]} must be integer labels 0 to 3"):
+    with pytest.raises(ValueError, match=f"{('truth', 'prediction')[side]} .*labels 0 to 3"):
         slice_confusion(*both)
 
 

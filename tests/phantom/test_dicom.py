@@ -81,5 +81,5 @@ def test_one_phase_can_be_written(tmp_path, study):
 
 @pytest.mark.parametrize("wrong", [{"vendor": "ACME"}, {"clock": "sundial"}])
 def test_an_unknown_maker_or_clock_is_refused(tmp_path, study, wrong):
-    with pytest.raises(InputError, match="vendor must be one of GE, SIEMENS, PHILIPS"):
+    with pytest.raises(InputError, match=r"vendor must be one of .*GE"):
         write_dicom(tmp_path, study, **wrong)

@@ -171,7 +171,7 @@ def test_body_lies_in_air_and_holds_lung_fat_and_organs() -> None:
 
 @pytest.mark.parametrize("phases", [(), (20,), (-1,), ("diastole",)])
 def test_phase_that_does_not_exist_is_refused(phases: tuple) -> None:
-    with pytest.raises(InputError, match="phases must name some of 0 to 19, 'ED' or 'ES'"):
+    with pytest.raises(InputError, match=r"phases must .*0 to 19, 'ED' or 'ES'"):
         make_phantom(phases=phases, **SMALL)
 
 

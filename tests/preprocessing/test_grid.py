@@ -200,7 +200,7 @@ def test_a_grid_survives_plain_types(grid) -> None:
 @pytest.mark.parametrize("cls", [PhysicalGrid, StretchedGrid])
 @pytest.mark.parametrize("size", [0, -3, 10**6, 22.5, "224"])
 def test_size_must_be_a_sensible_number_of_pixels(cls, size) -> None:
-    with pytest.raises(InputError, match="size must be a whole number of pixels from 1 to"):
+    with pytest.raises(InputError, match="size must be a whole number"):
         cls(size=size)
 
 

@@ -71,7 +71,7 @@ def _patients(n: int) -> Dataset:
 def test_a_calibration_is_made_saved_and_read_back(tmp_path):
     calibration = calibrate(_Echo(1), _patients(12), "abc")
     assert calibration.trust.provenance["auroc_end_slices"] > 0.9
-    assert set(calibration.half_widths) == {"lv_edv", "lv_esv", "lv_ef", "lv_mass", "rv_edv", "rv_esv", "rv_ef"}
+    assert set(calibration.half_widths) == set(calibration_module.INDICES)
     assert all(width >= 0 for width in calibration.half_widths.values())
     calibration.save(tmp_path / "c.json")
     assert load_calibration(tmp_path / "c.json") == calibration
@@ -96,9 +96,7 @@ def test_patients_with_identical_images_count_as_one_in_the_intervals():
 def test_a_data_set_of_nothing_but_patients_of_the_training_is_refused(tmp_path):
     echo = _Echo(1)
     save_model(tmp_path / "m.safetensors", echo.ensemble, replace(echo.spec, card={"train_patients": [f"p{k}" for k in range(12)]}))
-    with pytest.raises(
-        InputError, match=r"m\.safetensors was trained on p0 and on every other patient of made; give held-out patients too"
-    ):
+    with pytest.raises(InputError, match=r"m\.safetensors .*p0.*held-out"):
         calibrate_file(tmp_path / "m.safetensors", _patients(12), "cpu")
 
 
@@ -166,7 +164,7 @@ def test_a_calibration_can_be_given_to_what_the_model_became_when_it_was_trained
     monkeypatch.setattr(calibration_module, "load_model", lambda *_: echo)
     assert calibrate_file(mine, _patients(12), "cpu", sibling=other).model_sha256 == file_sha256(other)
     save_model(other, echo.ensemble, replace(echo.spec, card=further | {"start_from": {"file": "m.safetensors", "sha256": "0" * 64}}))
-    with pytest.raises(InputError, match=r"not on from m\.safetensors; give one of the same recipe, or that started there"):
+    with pytest.raises(InputError, match=r"not on from m\.safetensors"):
         calibrate_file(mine, _patients(12), "cpu", sibling=other)
 
 

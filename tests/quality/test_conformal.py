@@ -20,7 +20,7 @@ def test_unknown_values_do_not_count():
 
 
 def test_too_few_patients_are_refused_with_the_number_needed():
-    with pytest.raises(InputError, match="8 held-out patients with ED and ES are too few for intervals of 90%; hold out at least 9"):
+    with pytest.raises(InputError, match=r"8 held-out .*too few .*90%.*at least 9"):
         conformal_half_width(np.zeros(8), np.ones(8))
 
 

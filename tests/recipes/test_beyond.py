@@ -16,7 +16,7 @@ from shortaxis.losses import DIVERSITIES, LOSSES
 from shortaxis.phantom import make_phantom
 from shortaxis.study import Frame
 from shortaxis.training import load_recipe, train
-from shortaxis.training.recipe import recipe_names, recipe_to_dict
+from shortaxis.training.recipe import recipe_to_dict
 from shortaxis.training.run import spec_of
 
 PLAIN = Uncertainty(outer_softmax=False)
@@ -44,10 +44,6 @@ RECIPES = {
     "soup": (PLAIN, {"policy"}),
     "five-views": (PLAIN, {"augmenting"}),
 }
-
-
-def test_all_recipes_beyond_the_paper_are_listed_here() -> None:
-    assert {name.removeprefix("beyond/") for name in recipe_names() if name.startswith("beyond/")} == RECIPES.keys()
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -31,5 +31,5 @@ def test_a_model_is_asked_in_as_many_views_as_wished_unless_it_brings_its_own(ti
     path = tmp_path / "two.safetensors"
     save_model(path, ensemble, replace(spec, augmenting={"transforms": [{"kind": "flip"}]}))
     assert len(open_model(path, "cpu").model.augmenting.transforms) == 1
-    with pytest.raises(InputError, match=r"two\.safetensors: the model brings 2 views of its own, so none can be added"):
+    with pytest.raises(InputError, match=r"two\.safetensors: .*2 views of its own"):
         open_model(path, "cpu", views=3)

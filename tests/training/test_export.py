@@ -44,7 +44,7 @@ def test_an_unfinished_run_is_refused(tmp_path):
 def test_damaged_scores_are_refused_by_name(recipe, discs, tmp_path, content):
     train(recipe(schedule={"epochs": 1}), discs.select(["p0"]), tmp_path, device="cpu")
     (tmp_path / "validation.json").write_text(content)
-    with pytest.raises(InputError, match=r"validation\.json: not the scores of a run"):
+    with pytest.raises(InputError, match=r"validation\.json: not the scores"):
         export_run(tmp_path, tmp_path / "out.safetensors")
 
 

@@ -98,9 +98,7 @@ def test_another_recipe_cannot_resume_and_the_first_key_that_differs_is_named(re
     start(recipe(), discs, tmp_path).train(steps=1)
     other = start(recipe(**changes), discs, tmp_path)
     before = [value.clone() for value in other.ensemble.state_dict().values()]
-    with pytest.raises(
-        InputError, match=re.escape(f"this run was started with another recipe or other data ({told}); resume with the same")
-    ):
+    with pytest.raises(InputError, match=re.escape(f"other data ({told}); resume")):
         other.resume()
     assert all(map(torch.equal, before, other.ensemble.state_dict().values()))
 
@@ -110,6 +108,18 @@ def test_other_data_cannot_resume(recipe, discs, tmp_path):
     other = start(recipe(), discs.select(["p0", "p1"]), tmp_path)
     with pytest.raises(InputError, match=r"other data \(frames: 8 there, 4 here\)"):
         other.resume()
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "rmsprop"])
+def test_the_gradient_of_all_members_together_is_clipped_to_the_norm_of_the_recipe(recipe, discs, tmp_path, optimizer):
+    def norm_after_a_step(clip):
+        run = start(recipe(optimizer={"name": optimizer, "learning_rate": 1e-3, "clip": clip}), discs, tmp_path / str(clip))
+        run.train(steps=1)
+        return float(torch.stack([parameter.grad.norm() for parameter in run.ensemble.parameters()]).norm())
+
+    free = norm_after_a_step(None)
+    assert norm_after_a_step(free / 4) == pytest.approx(free / 4, rel=1e-3)
+    assert norm_after_a_step(4 * free) == pytest.approx(free, rel=1e-5)
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_with_advice(recipe, discs, tmp_path):
@@ -195,6 +205,27 @@ def test_every_member_has_its_place_in_the_one_optimizer(recipe):
     ensemble = spec_of(tiny).build()
     optimized = {id(parameter) for group in build_optimizer(tiny, ensemble).param_groups for parameter in group["params"]}
     assert optimized == {id(parameter) for parameter in ensemble.parameters()}
+
+
+@pytest.mark.parametrize("options", [{"name": "rmsprop", "momentum": 0.7}, {"name": "adamw"}])
+def test_the_optimizer_has_the_settings_of_the_recipe(recipe, options):
+    tiny = recipe(optimizer={"learning_rate": 0.03, "weight_decay": 0.004} | options)
+    optimizer = build_optimizer(tiny, spec_of(tiny).build())
+    assert type(optimizer).__name__.lower() == options["name"]
+    for group in optimizer.param_groups:
+        assert (group["lr"], group["weight_decay"]) == (0.03, 0.004)
+        assert group.get("momentum") == options.get("momentum")
+
+
+def test_each_step_is_taken_at_the_learning_rate_of_the_schedule(recipe, discs, tmp_path):
+    run = start(recipe(schedule={"steps": 6, "epochs": None, "warmup_epochs": 0.0, "warmup_steps": 2}), discs, tmp_path)
+    rates = []
+    for _ in range(run.total):
+        run.train(steps=1)
+        rates.append(run.optimizer.param_groups[0]["lr"])
+    assert rates == pytest.approx(
+        [0.02 * share for share in (1 / 3, 2 / 3, 1.0, *((1 + math.cos(math.pi * n / 4)) / 2 for n in (1, 2, 3)))]
+    )
 
 
 def test_supervision_of_the_members_is_part_of_the_loss_when_asked_for(recipe, discs, tmp_path, monkeypatch):

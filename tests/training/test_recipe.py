@@ -15,12 +15,10 @@ def test_every_recipe_of_the_package_loads_and_survives_plain_types():
 
 
 def test_an_unknown_name_is_told_with_its_nearest_and_where_all_are_listed():
-    with pytest.raises(InputError, match=r"no recipe is called 'relaese'; the nearest are release.*`shortaxis train --list`") as caught:
+    with pytest.raises(InputError, match=r"'relaese'; the nearest are release.*--list") as caught:
         load_recipe("relaese")
     assert len(str(caught.value)) < 200
-    with pytest.raises(
-        InputError, match=r"no recipe is called 'xyzzy'; give one that `shortaxis train --list` shows, or the path of a \.toml"
-    ):
+    with pytest.raises(InputError, match=r"'xyzzy'; .*--list.*\.toml"):
         load_recipe("xyzzy")
 
 
@@ -31,7 +29,7 @@ def test_a_name_that_lacks_the_ending_of_a_file_is_told_so(tmp_path, monkeypatch
     told = "its `extends`: no recipe is called 'base'; for the file of that name write 'base.toml'"
     assert str(caught.value) == f"{tmp_path / 'child.toml'}: {told}"
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"^no recipe is called 'base'; for the file of that name write 'base\.toml'$"):
+    with pytest.raises(InputError, match=r"'base'; .*write 'base\.toml'$"):
         load_recipe("base")
 
 
@@ -42,7 +40,7 @@ def test_what_a_recipe_extends_is_told_with_the_file_that_says_so(tmp_path):
     assert str(caught.value).startswith(
         f"{tmp_path / 'middle.toml'}: its `extends`: {tmp_path / 'missing.toml'}: the recipe cannot be read"
     )
-    with pytest.raises(InputError, match=r"other\.toml: its `extends`: no recipe is called 'rows/unett'; the nearest are rows/unet,"):
+    with pytest.raises(InputError, match=r"other\.toml: .*'rows/unett'.*rows/unet,"):
         load_recipe(tmp_path / "other.toml")
 
 
@@ -144,7 +142,7 @@ def test_a_recipe_may_extend_a_file_beside_it_and_so_on(tmp_path):
 def test_recipes_that_extend_each_other_are_refused(tmp_path):
     write(tmp_path, one='extends = "two.toml"\n', two='extends = "one.toml"\n', own='extends = "own.toml"\n')
     for name in ("one", "two", "own"):
-        with pytest.raises(InputError, match=r"\.toml: extends itself by way of other recipes; take `extends` out of one"):
+        with pytest.raises(InputError, match=r"\.toml: extends itself"):
             load_recipe(tmp_path / f"{name}.toml")
 
 

@@ -47,11 +47,11 @@ def test_a_run_goes_on_only_with_the_start_and_the_plugins_that_it_began_with(re
     record = (tmp_path / "run" / "run.json").read_bytes()
     other = train(tiny, discs, tmp_path / "other", device="cpu").model
     for start, told in ((None, "start_from: '.*' there, nothing here"), (other, "start_from: '.*' there, '.*' here")):
-        with pytest.raises(InputError, match=rf"run was started with another recipe or other data \({told}\)"):
+        with pytest.raises(InputError, match=rf"other data \({told}\)"):
             train(tiny, discs, tmp_path / "run", device="cpu", start_from=start, resume=True)
     with monkeypatch.context() as loaded:
         loaded.setattr("shortaxis.training.run.loaded_plugins", lambda: [{"plugin": "own.py", "sha256": "0"}])
-        with pytest.raises(InputError, match=r"other data \(plugins: nothing there, .* here\)"):
+        with pytest.raises(InputError, match=r"\(plugins: nothing there, .* here\)"):
             train(tiny, discs, tmp_path / "run", device="cpu", start_from=trained, resume=True)
     assert (tmp_path / "run" / "run.json").read_bytes() == record
     moved = trained.rename(tmp_path / "moved.safetensors")
@@ -69,7 +69,7 @@ def test_a_run_goes_on_only_with_the_start_and_the_plugins_that_it_began_with(re
 )
 def test_weights_that_do_not_fit_the_members_are_refused(recipe, discs, tmp_path, trained, members):
     other = recipe(members=members)
-    with pytest.raises(InputError, match=r"do not fit the members of the recipe 'tiny'.*; start from a model of the same members"):
+    with pytest.raises(InputError, match=r"do not fit .*'tiny'.*same members"):
         train(other, discs, tmp_path / "second", device="cpu", start_from=trained)
     assert not (tmp_path / "second").exists()
 
@@ -81,7 +81,7 @@ def test_a_network_with_layers_of_its_own_goes_on_from_a_model_that_lacks_them(r
         optimizer={"learning_rate": 1e-12, "weight_decay": 0.0},
         seed=9,
     )
-    with pytest.warns(DataWarning, match=r"\d+ of \d+ tensors .* are not in it and start untrained, first 'members\.0\."):
+    with pytest.warns(DataWarning, match=r"\d+ of \d+ tensors .*first 'members\.0\."):
         result = train(deeper, discs, tmp_path / "second", device="cpu", start_from=trained)
     before, after = weights(trained), weights(result.model)
     for name, value in before.items():

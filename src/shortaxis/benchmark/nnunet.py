@@ -89,7 +89,7 @@ class NnUNetRow:
         on_step: Called with what is done next, in words.
 
     Raises:
-        InputError: nnU-Net is not installed, or a patient is in both sets.
+        InputError: nnU-Net is not installed, a patient is in both sets, or a frame is not wholly annotated.
     """
 
     def __init__(
@@ -106,6 +106,10 @@ class NnUNetRow:
         shared = sorted(set(training.patients) & set(test.patients))
         if shared:
             msg = f"{shared[0]} is both trained on and tested on; give test patients that are not in the training set"
+            raise InputError(msg)
+        part = next((ref.name for ref in (*training.refs, *test.refs) if not ref.is_whole), None)
+        if part is not None:
+            msg = f"{part}: is annotated in part only, which nnU-Net would take for background; give wholly annotated frames"
             raise InputError(msg)
         for command in COMMANDS:
             if shutil.which(command) is None:

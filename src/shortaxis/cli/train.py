@@ -41,6 +41,10 @@ def train(
     start_from: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Start with the weights of this model file, which must fit the recipe's members.")
     ] = None,
+    finder: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Network that finds the heart, for a recipe with an aligned grid; default: the released one."),
+    ] = None,
     list_recipes: Annotated[bool, typer.Option("--list", help="List the recipes of the package and leave.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print how it ended as JSON to stdout.")] = False,
 ) -> None:
@@ -84,6 +88,7 @@ def train(
             steps=steps,
             resume=resume,
             start_from=start_from,
+            finder=finder,
             on_read=lambda name: report(0, None, f"reading {name}"),
             on_progress=_reporter(report),
         )

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from shortaxis.datasets.acdc import INFO, read_acdc
-from shortaxis.datasets.dataset import Dataset, FrameRef, LabelFile
+from shortaxis.datasets.dataset import Dataset, FrameRef, LabelFile, joined
 from shortaxis.datasets.mnms import SPLITS, read_mnms
 from shortaxis.datasets.nnunet import DESCRIPTION, read_nnunet
 from shortaxis.datasets.packed import read_packed
+from shortaxis.datasets.sunnybrook import read_sunnybrook
 from shortaxis.errors import InputError
 from shortaxis.registry import Registry
 
@@ -38,6 +39,7 @@ READERS: Final[Registry[Callable[[Path], Dataset]]] = Registry(
         "nnunet": read_nnunet,
         "packed": read_packed,
         "phantom": _read_phantom,
+        "sunnybrook": read_sunnybrook,
     },
 )
 """For each kind of data set its reader."""
@@ -47,8 +49,8 @@ def open_dataset(spec: str | Path) -> Dataset:
     """Open a data set by its kind and place.
 
     Args:
-        spec: `KIND:PATH` with a kind of `READERS`, such as `acdc:~/acdc/training`; `phantom:10` or `phantom:10@SEED`; or a bare path,
-            whose kind is known by what lies there.
+        spec: `KIND:PATH` with a kind of `READERS`, such as `acdc:~/acdc/training`; `phantom:10` or `phantom:10@SEED`; several of these
+            with commas between them, which are joined; or a bare path, whose kind is known by what lies there.
 
     Raises:
         InputError: The kind is unknown or cannot be told, or what lies there cannot be read.
@@ -57,6 +59,8 @@ def open_dataset(spec: str | Path) -> Dataset:
         >>> len(open_dataset("phantom:3"))
         6
     """
+    if isinstance(spec, str) and "," in spec and all(kind_of(part) for part in spec.split(",")):
+        return joined([open_dataset(part) for part in spec.split(",")])
     if kind := kind_of(spec):
         return READERS[kind](Path(str(spec).removeprefix(f"{kind}:")).expanduser())
     path = Path(spec).expanduser()

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from shortaxis.errors import InputError
+from shortaxis.labels import Structure
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     from shortaxis.labels import LabelScheme
@@ -39,6 +42,7 @@ class FrameRef:
         group: Diagnostic group, or None.
         load: Reads the pixels and labels.
         labels: Where the labels lie, or None where they are in no NIfTI file.
+        annotated: The structures that were annotated.
         vendor: Scanner vendor, as the data set writes it, or None.
         centre: Recruiting centre, as the data set writes it, or None.
         field_strength_t: Strength of the scanner's field in tesla, or None.
@@ -50,9 +54,15 @@ class FrameRef:
     group: str | None
     load: Callable[[], Frame]
     labels: LabelFile | None = field(default=None, compare=False)
+    annotated: frozenset[Structure] = frozenset(Structure)
     vendor: str | None = None
     centre: str | None = None
     field_strength_t: float | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every structure was annotated."""
+        return self.annotated >= frozenset(Structure)
 
 
 @dataclass(frozen=True)
@@ -88,3 +98,23 @@ class Dataset:
         """Keep the frames of these patients only."""
         wanted = set(patients)
         return Dataset(self.name, tuple(ref for ref in self.refs if ref.patient in wanted))
+
+    def whole(self) -> Dataset:
+        """Keep the frames in which every structure was annotated."""
+        return Dataset(self.name, tuple(ref for ref in self.refs if ref.is_whole))
+
+
+def joined(datasets: Sequence[Dataset]) -> Dataset:
+    """Several data sets as one, in their order.
+
+    Raises:
+        InputError: Two of them hold a patient of the same name.
+    """
+    owners: dict[str, str] = {}
+    for dataset in datasets:
+        for patient in dataset.patients:
+            other = owners.setdefault(patient, dataset.name)
+            if other != dataset.name:
+                msg = f"the data sets '{other}' and '{dataset.name}' both hold a patient called {patient}; rename one of them"
+                raise InputError(msg)
+    return Dataset("+".join(dataset.name for dataset in datasets), tuple(ref for dataset in datasets for ref in dataset.refs))

@@ -20,9 +20,11 @@ from shortaxis.ensemble.trial import told_of, try_out_at_least_cost
 from shortaxis.errors import InputError
 from shortaxis.io.atomic import atomic_path
 from shortaxis.networks import build_network
-from shortaxis.preprocessing import Grid, build_grid
+from shortaxis.preprocessing import Grid, PhysicalGrid, build_grid
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from shortaxis.ensemble.augmenting import Augmenting
 
 FORMAT: Final = 1
@@ -50,6 +52,7 @@ class _Header(msgspec.Struct, frozen=True):
     grid: dict[str, Any]
     card: dict[str, Any]
     augmenting: dict[str, Any] = {}
+    finder: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class ModelSpec:
         grid: `kind` and the grid's options.
         card: Anything worth knowing of the training: recipe, commit, data, scores. Plain JSON types.
         augmenting: `transforms` and `order` of the views that the ensemble is asked about; empty for none.
+        finder: `network`, `options`, and `spacing_mm` and `size` of the grid of the network that finds the heart; empty for none.
     """
 
     name: str
@@ -71,6 +75,7 @@ class ModelSpec:
     grid: dict[str, Any]
     card: dict[str, Any] = field(default_factory=dict)
     augmenting: dict[str, Any] = field(default_factory=dict)
+    finder: dict[str, Any] = field(default_factory=dict)
 
     def build(self) -> StreamingEnsemble:
         """Build the ensemble with fresh weights.
@@ -80,7 +85,8 @@ class ModelSpec:
         """
         networks = [build_network(_named(member, "network")[0], **member.get("options", {})) for member in self.members]
         rule, options = _named(self.pooling, "rule")
-        return StreamingEnsemble(networks, build_pooling(rule, **options))
+        finder = build_network(_named(self.finder, "network")[0], **self.finder.get("options", {})) if self.finder else None
+        return StreamingEnsemble(networks, build_pooling(rule, **options), finder=finder)
 
     def build_grid(self) -> Grid:
         """Build the grid that the members expect.
@@ -122,6 +128,8 @@ def save_model(path: Path | str, ensemble: StreamingEnsemble, spec: ModelSpec, d
     header = {"format": FORMAT, "name": spec.name, "members": spec.members, "pooling": spec.pooling, "grid": spec.grid, "card": spec.card}
     if spec.augmenting:  # left out where there is none: such a file is the same as before there was augmenting
         header["augmenting"] = spec.augmenting
+    if spec.finder:
+        header["finder"] = spec.finder
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={_KEY: json.dumps(header, sort_keys=True)})
 
@@ -140,14 +148,15 @@ def read_spec(path: Path | str) -> ModelSpec:
             msg = f"{path}: model format {version} is not known to this version (it reads {FORMAT}); update shortaxis"
             raise InputError(msg)
         header = msgspec.json.decode(text, type=_Header)
-        description = json.dumps([msgspec.to_builtins(header.members), header.pooling, header.grid, header.augmenting])
+        description = json.dumps([msgspec.to_builtins(header.members), header.pooling, header.grid, header.augmenting, header.finder])
     except (msgspec.MsgspecError, RecursionError) as error:
         msg = f"{path}: the model's description is damaged ({error}); copy or train it again"
         raise InputError(msg) from error
     if len(description) > LONGEST_DESCRIPTION:
         msg = f"{path}: the model's description is {len(description)} characters long, which no ensemble needs; use another file"
         raise InputError(msg)
-    return ModelSpec(header.name, msgspec.to_builtins(header.members), header.pooling, header.grid, header.card, header.augmenting)
+    members = msgspec.to_builtins(header.members)
+    return ModelSpec(header.name, members, header.pooling, header.grid, header.card, header.augmenting, header.finder)
 
 
 def read_model(path: Path | str) -> tuple[StreamingEnsemble, ModelSpec]:
@@ -176,6 +185,23 @@ def read_model(path: Path | str) -> tuple[StreamingEnsemble, ModelSpec]:
     with told_of(str(path), *_NOT_BUILT):
         try_out_at_least_cost(ensemble.eval(), spec)
     return ensemble, spec
+
+
+def read_finder(path: Path | str) -> tuple[nn.Module, dict[str, Any]]:
+    """Read the network that finds the heart from a model file of its own, one network on coarse pixels; `shortaxis train finder` makes one.
+
+    Returns:
+        The network, and its table for `ModelSpec.finder`.
+
+    Raises:
+        InputError: As `read_model`, or the file is another model.
+    """
+    ensemble, spec = read_model(path)
+    grid = spec.build_grid()
+    if len(ensemble.members) != 1 or type(grid) is not PhysicalGrid:
+        msg = f"{path}: is no finder of the heart, which is one network on a physical grid; train one with the recipe 'finder'"
+        raise InputError(msg)
+    return ensemble.members[0], {**spec.members[0], "spacing_mm": grid.spacing_mm, "size": grid.size, "sha256": file_sha256(path)}
 
 
 def file_sha256(path: Path | str) -> str:

@@ -131,9 +131,9 @@ def fixed_pooling(members: Tensor, weights: Tensor, averaging: Tensor, *, outer_
 def uncertainty_pooling(
     members: Tensor,
     averaging: Tensor,
-    frame_of_slice: Tensor,
+    frame_of_slice: Tensor | None,
     *,
-    temperature: float = 1.0,
+    temperature: float | Tensor = 1.0,
     unbiased: bool = True,
     outer_softmax: bool = True,
 ) -> Pooled:
@@ -141,8 +141,8 @@ def uncertainty_pooling(
 
     Args:
         members: (N, B, C, H, W) member probabilities ŷ_i.
-        averaging: (F, B), see `averaging_matrix`.
-        frame_of_slice: int64 (B,).
+        averaging: (F, B), see `averaging_matrix`; or (B, B), the slices around each slice, see `neighbourhood_matrix`.
+        frame_of_slice: int64 (B,), the row of `averaging` that holds for each slice; None for a matrix (B, B).
         temperature: See `member_weights`.
         unbiased: See `channel_variance`.
         outer_softmax: See `fixed_pooling`.

@@ -42,6 +42,7 @@ class StreamingEnsemble(nn.Module):
     Args:
         members: Networks from (B, 1, H, W) to (B, C, H, W) logits, with equal C; see `shortaxis.networks` for those that need frames.
         pooling: A pooling rule, or the name of a registered one (`fixed`, `uncertainty`).
+        finder: A network that finds the heart for an aligned grid (`shortaxis.ensemble.finder`); it takes no part in `forward`.
 
     Raises:
         InputError: There is no member, one is no module, or the pooling is unknown or no rule.
@@ -55,7 +56,9 @@ class StreamingEnsemble(nn.Module):
         ((6, 4, 32, 32), (2, 2, 32, 32))
     """
 
-    def __init__(self, members: Iterable[nn.Module], pooling: PoolingRule | str = "uncertainty") -> None:
+    def __init__(
+        self, members: Iterable[nn.Module], pooling: PoolingRule | str = "uncertainty", *, finder: nn.Module | None = None
+    ) -> None:
         super().__init__()
         members = list(members)
         for index, member in enumerate(members):
@@ -66,6 +69,7 @@ class StreamingEnsemble(nn.Module):
             msg = "an ensemble needs at least one member"
             raise InputError(msg)
         self.members = nn.ModuleList(members)
+        self.finder = finder
         self.pooling: PoolingRule = build_pooling(pooling) if isinstance(pooling, str) else pooling
         if isinstance(pooling, type) or not callable(self.pooling):
             msg = f"the pooling must be a rule, such as Uncertainty(), or the name of one, not {pooling!r}"

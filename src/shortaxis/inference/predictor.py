@@ -12,13 +12,14 @@ import numpy as np
 import torch
 
 from shortaxis.ensemble.augmenting import turned_views
+from shortaxis.ensemble.finder import LEAST_CERTAINTY, build_finder, frames_to_search
 from shortaxis.ensemble.model_file import ModelSpec, read_model
 from shortaxis.errors import InputError
 from shortaxis.inference.cleaning import keep_largest
 from shortaxis.inference.temporal import LEAST_PHASES, Steadier
 from shortaxis.inference.threads import cores_for
 from shortaxis.labels import ACDC, N_CLASSES, Structure
-from shortaxis.preprocessing import normalise
+from shortaxis.preprocessing import AlignedGrid, PosedGrid, normalise, shows_mirrored
 from shortaxis.study import Segmentation
 
 if TYPE_CHECKING:
@@ -28,12 +29,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from shortaxis.ensemble.streaming import EnsembleOutput, StreamingEnsemble
+    from shortaxis.preprocessing import PlacedGrid
     from shortaxis.study import Study
 
 
 # What is said of pixels that lie outside the grid, where the networks have seen nothing: (C, 1, 1).
 _BACKGROUND_ONLY: Final = np.eye(N_CLASSES, dtype=np.float32)[Structure.BACKGROUND][:, None, None]
 _NOTHING: Final = np.empty(0, np.float32)
+_USUAL_DISTANCE_MM: Final = 10.0
+"""Slice distance where it is not given; the pose hardly depends on it."""
 
 
 class OnGrid(NamedTuple):
@@ -81,6 +85,7 @@ class Model:
         self.augmenting = spec.build_augmenting()
         self.device = torch.device(device)
         self.ensemble = ensemble.eval().to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.finder = None if ensemble.finder is None else build_finder(ensemble.finder, spec.finder)
 
     def segment(
         self,
@@ -112,12 +117,14 @@ class Model:
         frames: list[FramePrediction] = []
         labels = np.empty(study.pixels.shape, np.uint8)
         # Filled phase by phase: a list to be stacked at the end would take the memory twice.
-        shape = (study.n_phases, N_CLASSES, *study.pixels.shape[1:])
-        probabilities = np.empty(shape, np.float32) if keep_probabilities else None
-        steadier = Steadier(study, self.grid) if temporal and study.n_phases >= LEAST_PHASES else None
         for phase, image in enumerate(study.pixels):
             _refuse_unfit(image, phase)
-            result = self.segment_frame(image, (study.spacing[1], study.spacing[2]), clean=clean)
+        grid = self.place(study.pixels, study.spacing, study.end_diastole, mirrored=shows_mirrored(study.affine))
+        shape = (study.n_phases, N_CLASSES, *study.pixels.shape[1:])
+        probabilities = np.empty(shape, np.float32) if keep_probabilities else None
+        steadier = Steadier(study, grid) if temporal and study.n_phases >= LEAST_PHASES else None
+        for phase, image in enumerate(study.pixels):
+            result = self.segment_frame(image, (study.spacing[1], study.spacing[2]), clean=clean, grid=grid)
             labels[phase] = result.labels
             if steadier is not None:
                 steadier.take(result.on_grid.pooled)
@@ -136,34 +143,77 @@ class Model:
             sigma=np.stack(sigmas) if sigmas else None,
             omega=np.stack([frame.omega for frame in frames]) if frames else None,
             repairs=() if steadier is None else steadier.mend(labels, clean=clean),
+            pose=grid.pose if isinstance(grid, PosedGrid) else None,
         )
 
-    def segment_frame(self, image: NDArray[np.generic], spacing: tuple[float, float], *, clean: bool = True) -> FramePrediction:
+    def place(
+        self,
+        pixels: NDArray[np.generic],
+        spacing: tuple[float, float, float],
+        end_diastole: int | None = None,
+        *,
+        mirrored: bool = False,
+    ) -> PlacedGrid:
+        """Lay the networks' grid on a study.
+
+        Args:
+            pixels: (T, D, H, W), any real dtype, finite.
+            spacing: (z, y, x) in mm.
+            end_diastole: Index of the ED phase, or None.
+            mirrored: Whether the slices are stored mirrored; see `shows_mirrored`.
+
+        Returns:
+            An aligned grid at the pose of the heart, or upright on the middle of the picture where the pose is not sure; any other grid as
+            it is.
+        """
+        if not isinstance(self.grid, AlignedGrid) or self.finder is None:
+            return self.grid
+        with cores_for(self.device):
+            pose = self.finder.find(frames_to_search(pixels, end_diastole), spacing, mirrored=mirrored)
+        return self.grid.upright() if pose is None or pose.certainty < LEAST_CERTAINTY else self.grid.at(pose)
+
+    def segment_frame(
+        self,
+        image: NDArray[np.generic],
+        spacing: tuple[float, float],
+        *,
+        clean: bool = True,
+        grid: PlacedGrid | None = None,
+    ) -> FramePrediction:
         """Segment one 3D frame.
 
         Args:
             image: (D, H, W), any real dtype, finite.
             spacing: In-plane spacing in mm, (y, x).
             clean: As `segment`.
+            grid: Where the networks look, see `place`; None places it by this frame alone.
         """
+        if grid is None:
+            grid = self.place(image[None], (_USUAL_DISTANCE_MM, *spacing))
         with cores_for(self.device):
-            output = self.run_networks(normalise(self.grid.sample(image, spacing)))
-            return self.bring_back(output, (image.shape[1], image.shape[2]), spacing, clean=clean)
+            output = self.run_networks(normalise(grid.sample(image, spacing)))
+            return self.bring_back(output, (image.shape[1], image.shape[2]), spacing, clean=clean, grid=grid)
 
     def bring_back(
-        self, output: EnsembleOutput, shape: tuple[int, int], spacing: tuple[float, float], *, clean: bool = True
+        self,
+        output: EnsembleOutput,
+        shape: tuple[int, int],
+        spacing: tuple[float, float],
+        *,
+        grid: PlacedGrid,
+        clean: bool = True,
     ) -> FramePrediction:
         """Bring what the ensemble said of one frame to the frame's own grid of `shape` (H, W) and `spacing` (y, x), and label it there."""
         pooled = output.probabilities.transpose(0, 1).cpu().numpy()
-        probabilities = self.grid.restore(pooled, shape, spacing)
-        unseen = ~self.grid.covers(shape, spacing)
+        probabilities = grid.restore(pooled, shape, spacing)
+        unseen = ~grid.covers(shape, spacing)
         probabilities[:, :, unseen] = _BACKGROUND_ONLY
         labels = probabilities.argmax(axis=0).astype(np.uint8)
         return FramePrediction(
             keep_largest(labels) if clean else labels,
             probabilities,
-            None if output.sigma is None else self.grid.restore(self._map(output.sigma), shape, spacing),
-            self.grid.restore(self._map(output.omega), shape, spacing),
+            None if output.sigma is None else grid.restore(self._map(output.sigma), shape, spacing),
+            grid.restore(self._map(output.omega), shape, spacing),
             OnGrid(pooled, output.members.transpose(1, 2).cpu().numpy()),
         )
 
@@ -220,6 +270,11 @@ def load_model(path: Path | str | None = None, device: str | torch.device = "cpu
 def released_model_path() -> Path:
     """Where the released model lies in the package."""
     return Path(str(resources.files("shortaxis") / "weights" / "release.safetensors"))
+
+
+def released_finder_path() -> Path:
+    """Where the released finder of the heart lies in the package."""
+    return Path(str(resources.files("shortaxis") / "weights" / "finder.safetensors"))
 
 
 def _refuse_unfit(image: NDArray[np.float32], phase: int) -> None:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from shortaxis.preprocessing.grid import Grid
+    from shortaxis.preprocessing import PlacedGrid
     from shortaxis.study import Study
 
 LEAST_PHASES: Final = 10
@@ -61,7 +61,7 @@ class Steadier:
         grid: The networks' grid.
     """
 
-    def __init__(self, study: Study, grid: Grid) -> None:
+    def __init__(self, study: Study, grid: PlacedGrid) -> None:
         self.study, self.grid = study, grid
         self._said: list[NDArray[np.uint8]] = []
 

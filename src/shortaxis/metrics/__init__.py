@@ -6,7 +6,7 @@ from shortaxis.metrics.agreement import Agreement, agreement
 from shortaxis.metrics.bootstrap import Estimate, PatientBootstrap, Resampling
 from shortaxis.metrics.case import Case
 from shortaxis.metrics.end_coefficient import end_coefficient, end_slices, paper_end_score, passes, reference_end_score
-from shortaxis.metrics.overlap import dsc, dsc_of_confusion, slice_confusion
+from shortaxis.metrics.overlap import dsc, dsc_of_confusion, dsc_of_counts, slice_confusion
 from shortaxis.metrics.protocols import PROTOCOLS, stretch
 from shortaxis.metrics.surface import SurfaceDistance, surface_distance
 
@@ -21,6 +21,7 @@ __all__ = [
     "agreement",
     "dsc",
     "dsc_of_confusion",
+    "dsc_of_counts",
     "end_coefficient",
     "end_slices",
     "paper_end_score",

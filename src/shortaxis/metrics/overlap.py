@@ -1,4 +1,6 @@
-"""Overlap of two segmentations: the Dice similarity coefficient (DSC), Eq. 5 of the paper, on masks and on confusion matrices.
+"""Overlap of two segmentations: the Dice similarity coefficient (DSC), Eq. 5 of the paper, on counts, masks and confusion matrices.
+
+Eq. 5 itself is `dsc_of_counts`; whatever has a DSC counts its voxels and calls it.
 
 What a structure that is absent scores
     Absent from one side only: 0, by Eq. 5 itself. Absent from both sides Eq. 5 is 0/0, and the caller says what that means with `absent`:
@@ -15,15 +17,36 @@ import numpy as np
 from shortaxis.labels import FOREGROUND, N_CLASSES, Structure
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 NEXT_TO_NOTHING: Final = 0.1
 FITTING: Final = 0.5
 """The DSC below which a structure is missed, and above which it is found."""
 
 
+def dsc_of_counts(overlap: ArrayLike, sizes: ArrayLike, *, absent: float = np.nan) -> NDArray[np.float64]:
+    """Dice similarity coefficient, Eq. 5: 2·|A ∩ B| / (|A| + |B|).
+
+    Args:
+        overlap: |A ∩ B|, any shape, in voxels; 100 times that gives the DSC in per cent.
+        sizes: |A| + |B| in voxels, a shape that broadcasts with it.
+        absent: The score where both are empty.
+
+    Returns:
+        float64 of the common shape, in [0, 1], or `absent`.
+
+    Examples:
+        >>> float(dsc_of_counts(1, 4))
+        0.5
+    """
+    numerator, denominator = np.broadcast_arrays(2.0 * np.asarray(overlap), np.asarray(sizes, np.float64))
+    scores = np.full(numerator.shape, absent, np.float64)
+    np.divide(numerator, denominator, out=scores, where=denominator > 0)
+    return scores
+
+
 def dsc(truth: NDArray[Any], prediction: NDArray[Any], *, absent: float = np.nan) -> float:
-    """Dice similarity coefficient of two masks, Eq. 5: 2·|A ∩ B| / (|A| + |B|).
+    """Dice similarity coefficient of two masks, Eq. 5.
 
     Args:
         truth: Mask of any shape; what is not zero belongs to the structure.
@@ -43,8 +66,7 @@ def dsc(truth: NDArray[Any], prediction: NDArray[Any], *, absent: float = np.nan
     """
     _check_shapes(truth, prediction)
     a, b = truth.astype(bool), prediction.astype(bool)
-    total = int(a.sum()) + int(b.sum())
-    return 2 * int((a & b).sum()) / total if total else absent
+    return float(dsc_of_counts((a & b).sum(), a.sum() + b.sum(), absent=absent))
 
 
 def slice_confusion(truth: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -77,17 +99,16 @@ def slice_confusion(truth: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> 
     return np.bincount(code.ravel(), minlength=depth * N_CLASSES**2).reshape(depth, N_CLASSES, N_CLASSES).astype(np.int64)
 
 
-def dsc_parts(confusion: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Numerator and denominator of Eq. 5 for each class; both add up over frames, so that sums of them give the pooled DSC.
+def dsc_counts(confusion: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """What Eq. 5 counts of each class; both add up over frames, so that `dsc_of_counts` of their sums is the pooled DSC.
 
     Args:
         confusion: Counts (..., C, C), [..., true class, predicted class].
 
     Returns:
-        2·|A ∩ B| and |A| + |B|, each float64 (..., C), in voxels.
+        |A ∩ B| and |A| + |B|, each (..., C), in voxels.
     """
-    overlap = np.diagonal(confusion, axis1=-2, axis2=-1)
-    return 2.0 * overlap, (confusion.sum(-1) + confusion.sum(-2)).astype(np.float64)
+    return np.diagonal(confusion, axis1=-2, axis2=-1), confusion.sum(-1) + confusion.sum(-2)
 
 
 def dsc_of_confusion(confusion: NDArray[Any], *, absent: float = np.nan) -> NDArray[np.float64]:
@@ -100,10 +121,7 @@ def dsc_of_confusion(confusion: NDArray[Any], *, absent: float = np.nan) -> NDAr
     Returns:
         float64 (..., C) in [0, 1], or `absent`.
     """
-    numerator, denominator = dsc_parts(confusion)
-    scores = np.full(numerator.shape, absent, np.float64)
-    np.divide(numerator, denominator, out=scores, where=denominator > 0)
-    return scores
+    return dsc_of_counts(*dsc_counts(confusion), absent=absent)
 
 
 def exchanged(confusion: NDArray[Any]) -> dict[Structure, Structure]:
@@ -116,9 +134,8 @@ def exchanged(confusion: NDArray[Any]) -> dict[Structure, Structure]:
         For each true structure the predicted one that fits it, where two or all three are exchanged: each has a DSC below 0.1 with
         the structure of its own name and above 0.5 with another's. Otherwise empty.
     """
-    foreground = confusion[1:, 1:]
-    total = confusion.sum(1)[1:, None] + confusion.sum(0)[None, 1:]
-    scores = 2 * foreground / np.maximum(total, 1)
+    sizes = confusion.sum(1)[1:, None] + confusion.sum(0)[None, 1:]
+    scores = dsc_of_counts(confusion[1:, 1:], sizes, absent=0.0)
     own = np.arange(len(FOREGROUND))
     best = np.where(scores.max(axis=1) > FITTING, scores.argmax(axis=1), own)
     moved = best != own

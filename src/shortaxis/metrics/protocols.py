@@ -32,8 +32,8 @@ from shortaxis.labels import FOREGROUND
 from shortaxis.metrics.agreement import AGREEMENT_STATISTICS, agreement_moments
 from shortaxis.metrics.bootstrap import Estimate, Figure, PatientBootstrap, Resampling, mean_of_ratios, number
 from shortaxis.metrics.case import Case, CaseScore
-from shortaxis.metrics.end_coefficient import paper_end_score, passes, reference_end_score
-from shortaxis.metrics.overlap import dsc_of_confusion, dsc_parts, slice_confusion
+from shortaxis.metrics.end_coefficient import end_coefficient, paper_end_score, reference_end_score
+from shortaxis.metrics.overlap import dsc_counts, dsc_of_confusion, dsc_of_counts, slice_confusion
 from shortaxis.metrics.surface import surface_distance
 
 if TYPE_CHECKING:
@@ -77,11 +77,11 @@ class _Pooled(Protocol):
     """DSC of one confusion matrix over all frames."""
 
     def figures(self, scores: Sequence[CaseScore]) -> dict[str, Figure]:
-        numerators, denominators = dsc_parts(np.stack([score.confusion for score in scores]))
+        overlap, sizes = dsc_counts(np.stack([score.confusion for score in scores]))
         figures = {}
         for name, classes in _dsc_columns().items():
-            moments = np.concatenate([100 * numerators[:, classes], denominators[:, classes]], axis=1)
-            figures[name] = Figure(_patients(scores), moments, mean_of_ratios, "%", len(scores))
+            moments = np.concatenate([100.0 * overlap[:, classes], sizes[:, classes]], axis=1)
+            figures[name] = Figure(_patients(scores), moments, _pooled_dsc, "%", len(scores))
         return figures | {"ec": _end_coefficient(scores)}
 
 
@@ -221,12 +221,19 @@ def _dsc_values(confusion: NDArray[np.int64]) -> dict[str, float]:
     return {name: float(scores[classes].mean()) for name, classes in _dsc_columns().items()}
 
 
+def _pooled_dsc(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over classes of Eq. 5 on counts summed over frames: (..., 2·S), S overlaps and then S sizes, to (...)."""
+    overlap, sizes = np.split(sums, 2, axis=-1)
+    return np.asarray(dsc_of_counts(overlap, sizes).mean(-1))
+
+
 def _end_values(score: float) -> dict[str, float]:
-    """The mean end-slice DSC of a frame and its term of Eq. 6, 0 or 100."""
-    return {"end_dsc": 100 * score, "ec": 100 * float(passes(score))}
+    """The mean end-slice DSC of a frame, and Eq. 6 of this frame alone: 0 or 100, NaN where it is not one of the K frames."""
+    return {"end_dsc": 100 * score, "ec": 100 * end_coefficient([score])}
 
 
 def _end_coefficient(scores: Sequence[CaseScore]) -> Figure:
+    """Eq. 6 of all frames: the mean of its value over the frames that count."""
     return Figure.mean(_patients(scores), _column(scores, "ec"), unit="%")
 
 

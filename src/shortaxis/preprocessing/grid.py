@@ -8,7 +8,7 @@ exactly on a finer grid, and to a tenth of an image pixel on a coarser one. Beyo
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -101,32 +101,6 @@ class StretchedGrid:
     def covers(self, shape: tuple[int, int], spacing: tuple[float, float]) -> NDArray[np.bool_]:  # noqa: ARG002
         """Which pixels of an image lie on the grid, bool (H, W): all of them."""
         return np.ones(shape, bool)
-
-
-Grid = PhysicalGrid | StretchedGrid
-GRIDS: Final[dict[str, type[PhysicalGrid | StretchedGrid]]] = {"physical": PhysicalGrid, "stretched": StretchedGrid}
-
-
-def build_grid(kind: str, **options: Any) -> Grid:
-    """Build a grid by its registered name.
-
-    Raises:
-        InputError: The name is unknown, or the grid has no such option.
-    """
-    if kind not in GRIDS:
-        msg = f"no grid is called '{kind}'; known are {', '.join(GRIDS)}"
-        raise InputError(msg)
-    try:
-        return GRIDS[kind](**options)
-    except TypeError as error:
-        msg = f"grid '{kind}' does not take the options {options}: {error}"
-        raise InputError(msg) from error
-
-
-def grid_to_dict(grid: Grid) -> dict[str, Any]:
-    """The inverse of `build_grid`: `{"kind": ..., option: value}`."""
-    kind = next(name for name, cls in GRIDS.items() if isinstance(grid, cls))
-    return {"kind": kind, **asdict(grid)}
 
 
 @lru_cache(maxsize=64)

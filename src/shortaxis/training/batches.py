@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
+
+
+_LEAST_SLICES: Final = 3
 
 
 class BatchPlan(NamedTuple):
@@ -76,7 +79,15 @@ def pack_epoch(depths: Sequence[int], frames: int, slots: int, seed: int, epoch:
     return batches
 
 
-def plan_batch(members: Sequence[int], depths: NDArray[np.int64], frames: int, slots: int) -> BatchPlan:
+def plan_batch(
+    members: Sequence[int],
+    depths: NDArray[np.int64],
+    frames: int,
+    slots: int,
+    *,
+    cut_stacks: float = 0.0,
+    rng: np.random.Generator | None = None,
+) -> BatchPlan:
     """Lay the slices of some frames into the slots of one batch; padding repeats the batch's own slices, so that statistics stay sound.
 
     Args:
@@ -84,11 +95,15 @@ def plan_batch(members: Sequence[int], depths: NDArray[np.int64], frames: int, s
         depths: int64 (F,), number of slices of every frame.
         frames: Places for frames in the batch.
         slots: Places for slices in the batch.
+        cut_stacks: Share of the frames that come as a stack planned otherwise; see `cut_stack`.
+        rng: Draws them.
     """
     starts = np.concatenate(([0], np.cumsum(depths)))
     whole = [member % len(depths) for member in members]
     ends = [np.array(sorted(end_slices(int(depths[frame])))) for frame in whole]
     stacks = [end if member >= len(depths) else np.arange(depths[member]) for member, end in zip(members, ends, strict=True)]
+    if rng is not None and cut_stacks:
+        stacks = [cut_stack(stack, rng) if rng.random() < cut_stacks else stack for stack in stacks]
     slices = np.concatenate([starts[frame] + stack for frame, stack in zip(whole, stacks, strict=True)])
     at_end = np.concatenate([np.isin(stack, end) for stack, end in zip(stacks, ends, strict=True)])
     owner = np.repeat(np.arange(len(members)), [len(stack) for stack in stacks])
@@ -98,8 +113,31 @@ def plan_batch(members: Sequence[int], depths: NDArray[np.int64], frames: int, s
     return BatchPlan(slices[filled], owner[filled], positions, np.arange(slots) < len(slices), at_end[filled])
 
 
+def cut_stack(stack: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Plan a stack otherwise: leave out up to two slices at either end, or every second slice; at least three slices stay.
+
+    Args:
+        stack: int64 (D,), the slices in their order.
+        rng: Draws what is left out.
+    """
+    if rng.random() < 1 / 3:
+        cut = stack[int(rng.integers(2)) :: 2]
+    else:
+        first, last = rng.integers(3, size=2)
+        cut = stack[first : len(stack) - last]
+    return cut if len(cut) >= _LEAST_SLICES else stack
+
+
 def iterate_batches(
-    depths: Sequence[int], frames: int, slots: int, seed: int, *, first: int, count: int, end_stacks: float = 0.0
+    depths: Sequence[int],
+    frames: int,
+    slots: int,
+    seed: int,
+    *,
+    first: int,
+    count: int,
+    end_stacks: float = 0.0,
+    cut_stacks: float = 0.0,
 ) -> Iterator[BatchPlan]:
     """Give batches `first` to `count - 1` of the endless sequence of epochs.
 
@@ -110,6 +148,7 @@ def iterate_batches(
     while step < count:
         for members in pack_epoch(depths, frames, slots, seed, epoch, end_stacks=end_stacks):
             if first <= step < count:
-                yield plan_batch(members, depth_array, frames, slots)
+                rng = np.random.default_rng((seed, epoch, step)) if cut_stacks else None
+                yield plan_batch(members, depth_array, frames, slots, cut_stacks=cut_stacks, rng=rng)
             step += 1
         epoch += 1

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from shortaxis.losses import TotalLoss
+from shortaxis.losses.partial import merge_unannotated
+from shortaxis.losses.terms import SMALLEST
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -40,6 +42,24 @@ class DeepSupervision(TotalLoss):
                 said = torch.softmax(logits, dim=1, dtype=torch.promote_types(logits.dtype, torch.float32))
                 total = total + self.loss(said, labels[:, ::stride, ::stride], weight) / (2**step * self.count)
         return total
+
+
+def merge_auxiliary(ensemble: StreamingEnsemble, labels: Tensor, annotated: Tensor) -> None:
+    """Leave out of the auxiliary maps what is not annotated, as `merge_unannotated` does of the prediction.
+
+    Args:
+        ensemble: Its networks' `auxiliary` is replaced by the logarithm of the merged probabilities.
+        labels: int64 (B, H, W), `UNKNOWN` where nothing is known.
+        annotated: bool (B, C).
+    """
+    for network in ensemble.members:
+        maps = []
+        for logits in getattr(network, "auxiliary", []):
+            stride = labels.shape[-1] // logits.shape[-1]
+            said = torch.softmax(logits, dim=1, dtype=torch.promote_types(logits.dtype, torch.float32))
+            maps.append(merge_unannotated(said, labels[:, ::stride, ::stride], annotated).clamp(min=SMALLEST).log())
+        if maps:
+            network.auxiliary = maps  # type: ignore[assignment]
 
 
 def with_deep_supervision(loss: TotalLoss, ensemble: StreamingEnsemble) -> TotalLoss:

@@ -15,12 +15,15 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from shortaxis.errors import DataWarning, InputError
+from shortaxis.labels import N_CLASSES
 from shortaxis.losses import DIVERSITIES, LOSSES, TotalLoss
+from shortaxis.losses.partial import known_labels, merge_unannotated
 from shortaxis.training.augmentation import augment
 from shortaxis.training.averaging import AveragedWeights
 from shortaxis.training.batches import BatchPlan, iterate_batches, pack_epoch
 from shortaxis.training.checkpoint import load_checkpoint, read_state, save_checkpoint
 from shortaxis.training.compiling import is_compiled, is_failure_of_compiler, reason_of
+from shortaxis.training.deep_supervision import merge_auxiliary
 from shortaxis.training.difference import difference
 from shortaxis.training.optimizers import decay_of, optimizer_of
 from shortaxis.training.recipe import recipe_from_dict, recipe_to_dict
@@ -178,6 +181,7 @@ class Run:
             first=self.step * peers.count,
             count=last * peers.count,
             end_stacks=recipe.batch.end_stacks,
+            cut_stacks=recipe.batch.cut_stacks,
         )
         return (plan for index, plan in enumerate(plans) if index % peers.count == peers.index)
 
@@ -221,12 +225,20 @@ class Run:
             self.data.pixel_mm[frames],
             self.recipe.augmentation,
             generator,
+            None if self.data.canvas is None else self.data.canvas.of(frames),
         )
+        annotated = self._annotated(frames)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with self._precision():
             output = module(images.to(memory_format=torch.channels_last), owner, n_frames=len(frames), valid=valid)
-        loss = self.loss(output.probabilities, output.members, labels, valid, ends)
+        probabilities, members = output.probabilities, output.members
+        if annotated is not None:
+            shown = annotated[owner]
+            probabilities, members = (merge_unannotated(values, labels, shown) for values in (probabilities, members))
+            merge_auxiliary(self.ensemble, labels, shown)
+            labels = known_labels(labels)
+        loss = self.loss(probabilities, members, labels, valid, ends)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if self.recipe.optimizer.clip is not None:
@@ -234,6 +246,15 @@ class Run:
         self.optimizer.step()
         self.average.update(self.ensemble, self.step)
         return loss.detach()
+
+    def _annotated(self, frames: Tensor) -> Tensor | None:
+        """Which classes are annotated in the frames of a batch, bool (F, C); None where a loss has nothing to leave out."""
+        known = self.data.annotated
+        if known is not None:
+            return known[frames]
+        if self.data.canvas is None and not self.recipe.augmentation.view_mm:
+            return None
+        return torch.ones(len(frames), N_CLASSES, dtype=torch.bool, device=frames.device)
 
     def _tuned(self) -> AbstractContextManager[Any]:
         """Let cuDNN choose its fastest algorithms; it does so once, since the shape of a batch never changes."""

@@ -122,11 +122,13 @@ class Batch(_Table, frozen=True):
         slices: Slots; frames that do not fit wait for the next batch, slots left over are padded and count nowhere.
         end_stacks: Share of the frames that each pass over the data deals a second time, cut down to their first two and last two slices: a
             stack of its own, with its own place among `frames`, its own augmentation and its own σ.
+        cut_stacks: Share of the frames that come as a stack planned otherwise: without slices at its ends, or with every second slice only.
     """
 
     frames: Count = 8
     slices: Count = 96
     end_stacks: Share = 0.0
+    cut_stacks: Share = 0.0
 
 
 class Augmentation(_Table, frozen=True):
@@ -147,6 +149,15 @@ class Augmentation(_Table, frozen=True):
         noise: Largest standard deviation of added noise.
         blur: Largest share of a smoothed image that is mixed in.
         bias: Largest amplitude of a smooth multiplicative field.
+        resolution: Share of frames that are blended with a picture of half their resolution.
+        curve: Largest bend of the grey scale, at most 1.
+        ghost: Largest strength of a displaced copy of the picture.
+        banding: Largest depth of a dark band.
+        slice_shift_mm: Standard deviation of the displacement of each slice against the stack.
+        view_mm: Smallest half-edge of a smaller field of view, up to twice as large, that half of the frames (times `probability`) are
+            cut to; 0 cuts none.
+        upright: On an aligned grid, share of frames that are shown as they lie in the picture, centred on the heart.
+        mirror: On an aligned grid, share of frames that are mirrored along the line from LV to RV.
         crop: Edge in pixels of the square that training sees; None is the whole grid.
         crop_on_heart: Share of frames whose crop is centred on the annotated heart, the rest lie anywhere.
     """
@@ -165,6 +176,14 @@ class Augmentation(_Table, frozen=True):
     noise: NotNegative = 0.0
     blur: Share = 0.0
     bias: NotNegative = 0.0
+    resolution: Share = 0.0
+    curve: Share = 0.0
+    ghost: NotNegative = 0.0
+    banding: Share = 0.0
+    slice_shift_mm: NotNegative = 0.0
+    view_mm: NotNegative = 0.0
+    upright: Share = 0.0
+    mirror: Share = 0.0
     crop: Count | None = None
     crop_on_heart: Share = 0.75
 

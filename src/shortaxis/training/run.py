@@ -6,18 +6,23 @@ import json
 import warnings
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
 import shortaxis
 from shortaxis.datasets.split_choice import keep_split
-from shortaxis.ensemble.model_file import described_shapes, file_sha256, read_model, save_model
+from shortaxis.ensemble.finder import build_finder
+from shortaxis.ensemble.model_file import described_shapes, file_sha256, read_finder, read_model, save_model
 from shortaxis.ensemble.trial import try_out
 from shortaxis.errors import DataWarning, InputError
 from shortaxis.inference.device import device_in_words
+from shortaxis.inference.predictor import released_finder_path
 from shortaxis.io.atomic import write_json
 from shortaxis.plugins import loaded_plugins
+from shortaxis.preprocessing import AlignedGrid
+from shortaxis.training.canvas import pose_for_training
 from shortaxis.training.compiling import forget_graphs, is_compiled
 from shortaxis.training.difference import difference
 from shortaxis.training.policies import TrainingSet, build_policy
@@ -36,6 +41,8 @@ if TYPE_CHECKING:
     from shortaxis.datasets.splits import Split
     from shortaxis.ensemble import StreamingEnsemble
     from shortaxis.ensemble.model_file import ModelSpec
+    from shortaxis.preprocessing import HeartPose
+    from shortaxis.study import Frame
     from shortaxis.training.loop import Progress
     from shortaxis.training.policies import Assembled
     from shortaxis.training.recipe import Recipe
@@ -80,6 +87,7 @@ def train(
     resume: bool = False,
     start_from: Path | None = None,
     validate: bool = True,
+    finder: Path | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> RunResult:
     """Train a recipe, and score it on the held-out patients when it is done.
@@ -98,6 +106,8 @@ def train(
             their own beside them, which start untrained and which `run.json` names. What the file was trained on is not asked: a score
             on patients that it has seen is worth nothing.
         validate: Whether to score the model on the held-out patients; False leaves `validation.json` unwritten.
+        finder: The model file of the network that finds the heart, for a recipe with an aligned grid; it becomes part of the model. None
+            takes the released one.
         on_progress: Called with every report of the loop, in the first process.
 
     Raises:
@@ -107,7 +117,7 @@ def train(
     if holds_run(out) and not resume:
         msg = f"{out} already holds a run; add --resume to go on with it, or choose another --out"
         raise InputError(msg)
-    held_out = dataset.select(split.held_out) if split is not None and split.held_out else None
+    held_out = dataset.select(split.held_out).whole() if split is not None and split.held_out else None
     training = dataset if split is None else dataset.select(split.train)
     spec, policy = spec_of(recipe), build_policy(recipe.policy)
     refuse_unfit_search(recipe, held_out)
@@ -118,7 +128,9 @@ def train(
             forget_graphs()
         _refuse_unfit_ensemble(spec, recipe.augmentation.crop, processes.device)
         start, started = (None, {}) if start_from is None else _start(start_from, spec)
-        prepared = TrainingSet(trained_on, load_resident(trained_on, spec.build_grid(), processes.device))
+        found = _finder(spec, finder)
+        resident = load_resident(trained_on, spec.build_grid(), processes.device, find_pose=partial(_pose_of, found))
+        prepared = TrainingSet(trained_on, resident)
         course = Course(policy.stages(recipe, trained_on), prepared, out, processes, start=start, on_progress=on_progress)
         facts = _facts(recipe, training, split, processes.device) | {"train_frames": len(trained_on)} | course.facts()
         if started:
@@ -135,7 +147,7 @@ def train(
         trained = course.train(Budget(None if minutes is None else minutes * 60, steps), resume=resume)
         if trained is None or not processes.is_first:
             return RunResult(trained is not None, None, None, course.step, course.total)
-        assembled = policy.assemble(spec, trained, prepared)
+        assembled = _with_finder(policy.assemble(spec, trained, prepared), found)
         chosen_by = training.select(aside) if aside else held_out
         if chosen_by is not None:
             assembled = with_best_weights(assembled, recipe, chosen_by, processes.device)
@@ -145,6 +157,32 @@ def train(
             facts["notice"] = "; ".join(notices)
         write_json(out / FACTS, facts)
         return _finish(assembled, facts, held_out if validate else None, out, course, processes.device)
+
+
+Finder = tuple[torch.nn.Module, dict[str, Any]]
+
+
+def _finder(spec: ModelSpec, path: Path | None) -> Finder | None:
+    """The finder that an aligned grid needs."""
+    if not isinstance(spec.build_grid(), AlignedGrid):
+        if path is not None:
+            msg = f"{path}: the recipe '{spec.name}' has no aligned grid and takes no finder; leave it out"
+            raise InputError(msg)
+        return None
+    return read_finder(released_finder_path() if path is None else path)
+
+
+def _with_finder(assembled: Assembled, found: Finder | None) -> Assembled:
+    if found is None:
+        return assembled
+    assembled.ensemble.finder = found[0]
+    return replace(assembled, spec=replace(assembled.spec, finder=found[1]))
+
+
+def _pose_of(found: Finder | None, frame: Frame) -> HeartPose:
+    """The pose of a frame that is not wholly annotated."""
+    pose = None if found is None else build_finder(*found).find([frame.image], frame.spacing)
+    return pose_for_training(frame) if pose is None else pose
 
 
 def _refuse_other_facts(path: Path, facts: dict[str, Any]) -> None:

@@ -37,6 +37,7 @@ def train_sitting(
     resume: bool = False,
     start_from: Path | None = None,
     validate: bool = True,
+    finder: Path | None = None,
     on_read: Callable[[str], None] = lambda _name: None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> RunResult:
@@ -57,6 +58,7 @@ def train_sitting(
         resume: Go on with the run in `out`.
         start_from: See `shortaxis.training.train`.
         validate: See `shortaxis.training.train`.
+        finder: See `shortaxis.training.train`.
         on_read: Called with the name of each frame that was read.
         on_progress: Called with every report of the loop.
 
@@ -85,6 +87,7 @@ def train_sitting(
         resume=resume,
         start_from=start_from,
         validate=validate,
+        finder=finder,
         on_progress=on_progress,
     )
 

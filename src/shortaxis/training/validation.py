@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
+from shortaxis.errors import DataWarning
 from shortaxis.evaluation import evaluate_cases
 from shortaxis.inference.predictor import Model
 from shortaxis.metrics.case import Case
@@ -22,10 +24,16 @@ def validate(ensemble: StreamingEnsemble, spec: ModelSpec, dataset: Dataset, dev
 
     Returns:
         What `Evaluation.to_dict` gives.
+
+    Warns:
+        DataWarning: The image of a frame has a single grey value, so that its score means nothing.
     """
     model = Model(ensemble, spec, device)
     cases = []
     for frame in dataset:
+        if frame.image.min() == frame.image.max():
+            msg = f"{frame.name}: its image has a single grey value, so its scores mean nothing; replace the image or remove the frame"
+            warnings.warn(msg, DataWarning, stacklevel=2)
         predicted = model.segment_frame(frame.image, (frame.spacing[1], frame.spacing[2])).labels
         cases.append(Case.of_frame(frame, predicted))
     return evaluate_cases(cases, tuple(PROTOCOLS)).to_dict()

@@ -83,7 +83,7 @@ def test_without_a_telling_normal_slices_stay_as_numbered(make_plane):
 def test_uneven_distances_are_named_and_the_median_taken(make_plane):
     affine, distance, notes = stack_affine([make_plane(at) for at in (0.0, 8.0, 24.0, 32.0)])
     assert distance == pytest.approx(8.0)
-    assert notes == ["slices are not evenly spaced: 8.0 mm is usual, but 16.0 mm between 2 and 3 (counted from the base)"]
+    assert "16.0 mm between 2 and 3" in " ".join(notes)
     np.testing.assert_allclose(affine[:3, 0], BASE_TO_APEX * 8.0 * [-1, -1, 1], atol=1e-9)
 
 
@@ -93,7 +93,7 @@ def test_slices_shifted_in_their_plane_are_named(make_plane):
     planes[1] = make_plane(position=tuple(np.array(planes[1].position) + 3.0 * row))
     _, distance, notes = stack_affine(planes)
     assert distance == pytest.approx(8.0)
-    assert notes == ["slices are shifted against each other by up to 3.0 mm in their plane"]
+    assert "3.0 mm in their plane" in " ".join(notes)
 
 
 def test_one_slice_is_as_thick_as_its_header_says(make_plane):

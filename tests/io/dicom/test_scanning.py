@@ -38,7 +38,7 @@ def test_a_folder_of_text_holds_no_dicom_image(tmp_path):
 def test_another_modality_is_named(tmp_path, cine):
     for file in write_dicom(tmp_path, cine):
         edit(file, lambda dataset: setattr(dataset, "Modality", "CT"))
-    with pytest.raises(InputError, match=r"IM00000\.dcm: its modality is CT, and there is no MR image"):
+    with pytest.raises(InputError, match=r"IM00000\.dcm: .*modality is CT"):
         read_dicom(tmp_path)
 
 
@@ -68,7 +68,7 @@ def test_many_damaged_files_are_counted_not_listed(tmp_path, cine):
 def test_a_folder_of_damaged_files_names_the_first(tmp_path, cine):
     for file in write_dicom(tmp_path, cine):
         file.write_bytes(file.read_bytes()[:-10])
-    with pytest.raises(InputError, match=r"IM00000\.dcm: is cut short; get the file anew"):
+    with pytest.raises(InputError, match=r"IM00000\.dcm: is cut short"):
         read_dicom(tmp_path)
 
 

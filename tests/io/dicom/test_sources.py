@@ -31,7 +31,7 @@ def test_a_file_that_went_away_is_named(tmp_path, cine):
     source = read_dicom(tmp_path).source
     gone = source.instances[2][3].path
     gone.unlink()
-    with pytest.raises(InputError, match=rf"{gone.name}: is gone or has changed since it was read; .* read the study again"):
+    with pytest.raises(InputError, match=rf"{gone.name}: is gone"):
         source_frames(source.instances)
 
 
@@ -51,7 +51,7 @@ def test_an_image_without_uids_cannot_be_referred_to(tmp_path, cine, keyword):
         del dataset[keyword]
         pydicom.dcmwrite(file, dataset)
     source = read_dicom(tmp_path).source
-    with pytest.raises(InputError, match=r"lacks one of the UIDs by which DICOM refers to an image; write NIfTI labels instead"):
+    with pytest.raises(InputError, match=r"lacks one of the UIDs"):
         source_frames(source.instances)
 
 
@@ -61,14 +61,12 @@ def test_two_images_of_one_uid_cannot_be_told_apart(tmp_path, cine):
         dataset.SOPInstanceUID = "1.2.3"
         dataset.save_as(file)
     source = read_dicom(tmp_path).source
-    with pytest.raises(
-        InputError, match=r"has the SOPInstanceUID of \S+IM\d+\.dcm, so nothing can refer to it; write NIfTI labels instead"
-    ):
+    with pytest.raises(InputError, match=r"SOPInstanceUID of \S+IM\d+\.dcm"):
         source_frames(source.instances)
 
 
 def test_a_study_without_dicom_source_is_refused_for_what_needs_one(cine):
-    with pytest.raises(InputError, match=r"^DICOM-SEG needs a study that was read from DICOM"):
+    with pytest.raises(InputError, match=r"^DICOM-SEG needs .*read from DICOM"):
         dicom_source(cine, "DICOM-SEG")
 
 

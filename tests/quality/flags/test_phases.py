@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -40,7 +41,7 @@ def test_a_phase_that_was_left_out(healthy, with_labels):
     times = tuple(45.0 * phase for phase in kept)
     flag = only(with_labels(healthy, healthy.labels[kept], phase_times=times), "phases_missing")
     assert (flag.value, flag.limit, flag.unit) == (90.0, 67.5, "ms")
-    assert "frames 11 and 12 are 90 ms apart where 45 ms is usual" in flag.message
+    assert "frames 11 and 12 are 90 ms apart" in flag.message
 
 
 def test_a_cine_that_ends_before_the_heartbeat_does(healthy, with_labels):
@@ -65,7 +66,7 @@ def test_es_at_a_distance_that_no_heart_has(healthy, with_labels, names, order, 
 def test_es_right_behind_ed(healthy, with_labels):
     flag = only(with_labels(healthy, end_diastole=5, end_systole=7), "implausible_systole")
     assert (flag.value, flag.limit) == (10, 15)
-    assert "ES (frame 8) comes 10 % of the cine after ED (frame 6)" in flag.message
+    assert re.search(r"ES \(frame 8\) .*10 % .*ED \(frame 6\)", flag.message)
 
 
 def test_a_named_es_that_is_not_the_smallest(healthy, with_labels, es):

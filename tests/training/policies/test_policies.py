@@ -6,6 +6,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from shortaxis.datasets.splits import Split
 from shortaxis.ensemble.model_file import read_model
@@ -49,9 +50,12 @@ def test_the_members_of_the_model_are_those_that_were_trained(trained, apart, di
     out, result = trained(policy, apart(policy), discs)
     model = read_model(result.model)[0]
     for index, member in enumerate(model.members):
-        alone = read_model(out / f"member-{index + 1}" / "model.safetensors")[0].members[0]
+        folder = out / f"member-{index + 1}"
+        alone = read_model(folder / "model.safetensors")[0].members[0]
+        averaged = load_file(folder / "checkpoint.safetensors")
         for name, value in member.state_dict().items():
             assert torch.equal(value, alone.state_dict()[name])
+            assert torch.equal(value, averaged[f"average/members.0.{name}"])
     first, second = (member.state_dict() for member in model.members)
     assert any(not torch.equal(first[name], second[name]) for name in first)
 
@@ -101,9 +105,7 @@ def test_a_folder_with_the_run_of_a_member_is_not_begun_anew(apart, discs, tmp_p
 
 def test_a_finished_member_of_another_recipe_is_refused(apart, discs, tmp_path) -> None:
     train(apart("stacking"), discs, tmp_path, device="cpu", steps=5)
-    with pytest.raises(
-        InputError, match=r"member-1/model\.safetensors: this stage was trained by another recipe .*\(seed: \d+ there, \d+ here\)"
-    ):
+    with pytest.raises(InputError, match=r"member-1/model.*\(seed: \d+ there, \d+ here"):
         train(apart("stacking", seed=9), discs, tmp_path, device="cpu", resume=True)
 
 

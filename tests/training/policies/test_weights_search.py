@@ -95,7 +95,7 @@ def test_a_sweep_of_one_weight_needs_two_members(model, discs) -> None:
 
 
 def test_a_sweep_over_nothing_is_refused(model) -> None:
-    with pytest.raises(InputError, match="holds no annotated frame to choose weights by"):
+    with pytest.raises(InputError, match="no annotated frame"):
         sweep_mixtures(model, Dataset("empty", ()))
 
 
@@ -151,8 +151,8 @@ def test_members_trained_apart_can_be_searched_too(apart, discs, tmp_path) -> No
 
 def test_a_search_that_cannot_be_made_is_refused_before_the_training(recipe, discs, tmp_path) -> None:
     uncertain = recipe(search={})
-    with pytest.raises(InputError, match="needs two or more members under the pooling 'fixed'"):
+    with pytest.raises(InputError, match=r"two or more members .*'fixed'"):
         train(uncertain, discs, tmp_path, split=SPLIT, device="cpu")
-    with pytest.raises(InputError, match="chooses weights by held-out patients; hold some out"):
+    with pytest.raises(InputError, match="held-out patients; hold some out"):
         train(searching(recipe, patients="held-out"), discs, tmp_path, device="cpu")
     assert not (tmp_path / "run.json").exists()

@@ -87,11 +87,12 @@ def study_case(frame: Frame, model: Model, solo: Sequence[tuple[str, Model]] = (
         The columns of the figure, image and truth first, and what the ensemble said.
     """
     spacing = (frame.spacing[1], frame.spacing[2])
-    prediction = model.segment_frame(frame.image, spacing)
+    grid = model.place(frame.image[None], frame.spacing)
+    prediction = model.segment_frame(frame.image, spacing, grid=grid)
     shape = (frame.image.shape[1], frame.image.shape[2])
     names = member_names(model.spec)
     members = [
-        Seen(f"{name}\nin the ensemble", keep_largest(model.grid.restore(said, shape, spacing).argmax(axis=0).astype(np.uint8)))
+        Seen(f"{name}\nin the ensemble", keep_largest(grid.restore(said, shape, spacing).argmax(axis=0).astype(np.uint8)))
         for name, said in zip(names, prediction.on_grid.members, strict=True)
     ]
     alone = [Seen(f"{name}\nsolo", other.segment_frame(frame.image, spacing).labels) for name, other in solo]

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from shortaxis.ensemble.rules.weighing import Weighing
+from shortaxis.ensemble.rules.weighing import ConfidenceRule
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,7 +16,7 @@ _SMALLEST: Final = 1e-7
 
 
 @dataclass(frozen=True)
-class Entropy(Weighing):
+class Entropy(ConfidenceRule):
     """The confidence is `1 - H(μ_i) / log C`: 1 for a member that is sure of one class, 0 where all classes are alike to it.
 
     H is Shannon's entropy over the classes of the mean over depth. Entropy and variance both rank a certain member first and a uniform one

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from shortaxis.ensemble.rules.weighing import Weighing
+from shortaxis.ensemble.rules.weighing import ConfidenceRule
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,7 +15,7 @@ _SMALLEST: Final = 1e-7
 
 
 @dataclass(frozen=True)
-class MutualInformation(Weighing):
+class MutualInformation(ConfidenceRule):
     """The confidence is `-KL(μ_i ‖ μ̄) / log C`, with μ̄ the mean of all members: 0 for a member that agrees with all, less for one apart.
 
     The mutual information between the class and the choice of a member, H(μ̄) - mean_i H(μ_i) (Houlsby et al., 2011), is a figure of the

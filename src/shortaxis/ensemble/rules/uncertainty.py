@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shortaxis.ensemble.pooling import variance_over_channels
+from shortaxis.ensemble.pooling import uncertainty_pooling
 from shortaxis.ensemble.rules.rule import check_switches
 from shortaxis.ensemble.rules.weighing import Weighing
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from shortaxis.ensemble.pooling import Pooled
+
 
 @dataclass(frozen=True)
 class Uncertainty(Weighing):
-    """Eq. 3: the confidence is σ, the variance over channels of the mean over depth.
+    """Eq. 3, by `uncertainty_pooling`.
 
     Attributes:
         temperature: See `member_weights`.
@@ -30,6 +32,9 @@ class Uncertainty(Weighing):
         super().__post_init__()
         check_switches(self, "unbiased")
 
-    def confidence(self, means: Tensor) -> Tensor:
-        """σ of Eq. 3."""
-        return variance_over_channels(means, unbiased=self.unbiased)
+    def pool(self, members: Tensor, averaging: Tensor, frame_of_slice: Tensor, temperature: float | Tensor) -> Pooled:
+        """Pool at another temperature, which may be a tensor of one element."""
+        sets, set_of_slice = self.sets(averaging, frame_of_slice)
+        return uncertainty_pooling(
+            members, sets, set_of_slice, temperature=temperature, unbiased=self.unbiased, outer_softmax=self.outer_softmax
+        )

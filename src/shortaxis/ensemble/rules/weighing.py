@@ -1,4 +1,7 @@
-"""Rules after the pattern of Eq. 3: a mean over slices, the confidence of each member in it, a softmax of that over the members."""
+"""Rules after the pattern of Eq. 3: a mean over slices, the confidence of each member in it, a softmax of that over the members.
+
+`Weighing` is what they have in common with Eq. 3 itself; `ConfidenceRule` puts another confidence in the place of σ.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Weighing(ABC):
-    """A rule that weighs the members by a confidence; a kind of confidence is one subclass.
+    """A rule that weighs the members pixel by pixel, over the whole frame or around each slice.
 
     Attributes:
         temperature: See `member_weights`.
@@ -45,6 +48,25 @@ class Weighing(ABC):
         """Whether every slice has weights of its own."""
         return self.radius is not None
 
+    def __call__(self, members: Tensor, averaging: Tensor, frame_of_slice: Tensor) -> Pooled:
+        """Pool at the rule's own temperature."""
+        return self.pool(members, averaging, frame_of_slice, self.temperature)
+
+    def sets(self, averaging: Tensor, frame_of_slice: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The sets of slices that means are taken over, (K, B), and the one that holds for each slice, (B,) or None where K = B."""
+        if self.radius is None:
+            return averaging, frame_of_slice
+        return neighbourhood_matrix(averaging, frame_of_slice, self.radius), None
+
+    @abstractmethod
+    def pool(self, members: Tensor, averaging: Tensor, frame_of_slice: Tensor, temperature: float | Tensor) -> Pooled:
+        """Pool at another temperature, which may be a tensor of one element."""
+
+
+@dataclass(frozen=True)
+class ConfidenceRule(Weighing):
+    """Eq. 3 with another confidence than σ; a kind of confidence is one subclass."""
+
     @abstractmethod
     def confidence(self, means: Tensor) -> Tensor:
         """How far each member may be believed.
@@ -56,15 +78,8 @@ class Weighing(ABC):
             (N, K, H, W); more is better.
         """
 
-    def __call__(self, members: Tensor, averaging: Tensor, frame_of_slice: Tensor) -> Pooled:
-        """Pool at the rule's own temperature."""
-        return self.pool(members, averaging, frame_of_slice, self.temperature)
-
     def pool(self, members: Tensor, averaging: Tensor, frame_of_slice: Tensor, temperature: float | Tensor) -> Pooled:
         """Pool at another temperature, which may be a tensor of one element."""
-        if self.radius is None:
-            sets, set_of_slice = averaging, frame_of_slice
-        else:
-            sets, set_of_slice = neighbourhood_matrix(averaging, frame_of_slice, self.radius), None
+        sets, set_of_slice = self.sets(averaging, frame_of_slice)
         confidence = self.confidence(depth_mean(members, sets))
         return weighted_pooling(members, confidence, set_of_slice, temperature=temperature, outer_softmax=self.outer_softmax)

@@ -89,10 +89,11 @@ def labels_of_mixtures(model: Model, frame: Frame, tried: Sequence[Mixture]) -> 
     members = model.ensemble.members
     outer = bool(getattr(model.ensemble.pooling, "outer_softmax", False))
     spacing, shape = (frame.spacing[1], frame.spacing[2]), (frame.image.shape[1], frame.image.shape[2])
-    said = model.run_networks(normalise(model.grid.sample(frame.image, spacing))).members
+    grid = model.place(frame.image[None], frame.spacing)
+    said = model.run_networks(normalise(grid.sample(frame.image, spacing))).members
     for mixture in tried:
         ensemble = StreamingEnsemble(members, Fixed(mixture, outer_softmax=outer))
-        yield model.bring_back(ensemble.pool(said), shape, spacing).labels
+        yield model.bring_back(ensemble.pool(said), shape, spacing, grid=grid).labels
 
 
 def mixtures(members: int, steps: int) -> list[Mixture]:
