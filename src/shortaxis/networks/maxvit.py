@@ -152,11 +152,11 @@ class PartitionAttention(nn.Module):
     def __init__(self, channels: int, head_size: int, window: int, dropout: float, *, grid: bool) -> None:
         super().__init__()
         self.window, self.grid = window, grid
-        self.attention_norm = nn.LayerNorm(channels, eps=1e-5)
+        self.attention_norm = nn.LayerNorm(channels, eps=1e-6)
         self.attention = Attention(channels, channels // head_size)
         self.position = PositionPerceptron(window, channels // head_size)
         self.attention_scale = LayerScale(channels)
-        self.perceptron_norm = nn.LayerNorm(channels, eps=1e-5)
+        self.perceptron_norm = nn.LayerNorm(channels, eps=1e-6)
         self.perceptron = Perceptron(channels, _EXPANSION * channels)
         self.perceptron_scale = LayerScale(channels)
         self.depth = StochasticDepth(dropout)
@@ -195,7 +195,7 @@ class PositionPerceptron(nn.Module):
         distance = span.sign() * span.abs().log1p()
         table = self.layers(torch.stack(torch.meshgrid(distance, distance, indexing="ij"), dim=-1))
         axis = torch.arange(self.window, device=weight.device)
-        apart = axis[None, :] - axis[:, None] + self.window - 1
+        apart = axis[:, None] - axis[None, :] + self.window - 1
         bias: Tensor = table[apart[:, None, :, None], apart[None, :, None, :]]
         return bias.flatten(2, 3).flatten(0, 1).permute(2, 0, 1)
 
