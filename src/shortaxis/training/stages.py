@@ -10,6 +10,7 @@ import torch
 
 from shortaxis.ensemble.model_file import ModelSpec, read_model, read_spec, save_model
 from shortaxis.errors import InputError
+from shortaxis.training.deep_supervision import with_deep_supervision
 from shortaxis.training.difference import difference
 from shortaxis.training.loop import Run, refuse_other_run, schedule_length
 from shortaxis.training.recipe import recipe_from_dict, recipe_to_dict
@@ -185,6 +186,7 @@ class Course:
         resident = self.training.resident
         data = resident.take(self.frames[index]) if self.frames[index] != list(range(len(resident.depths))) else resident
         run = Run(stage.recipe, ensemble, data, folder / CHECKPOINT, self.processes)
+        run.loss = with_deep_supervision(run.loss, ensemble)
         if resume and (folder / CHECKPOINT).exists():
             run.resume()
         before, steps_before, seconds_before = (run.step, run.seconds), self.step, self.seconds
