@@ -65,7 +65,7 @@ class StochasticDepth(nn.Module):
 
     def forward(self, branch: Tensor) -> Tensor:
         """Drop some of a branch (B, ...)."""
-        kept = self.drop(branch.new_ones(len(branch), *(1,) * (branch.ndim - 1)))
+        kept: Tensor = self.drop(branch.new_ones(len(branch), *(1,) * (branch.ndim - 1)))
         return branch * kept
 
 
@@ -74,7 +74,8 @@ class ChannelNorm(nn.LayerNorm):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Normalise."""
-        return super().forward(maps.movedim(1, -1)).movedim(-1, 1)
+        normalised: Tensor = super().forward(maps.movedim(1, -1))
+        return normalised.movedim(-1, 1)
 
 
 def start_as_transformer(network: nn.Module) -> None:

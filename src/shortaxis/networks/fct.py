@@ -29,14 +29,14 @@ class FCT(nn.Module):
         dropout: Probability of dropping a value behind the convolutions of a block; a third of it inside Wide-Focus.
         heads: Heads of each attention, all of them as wide as the features.
         maps: Output maps, at full size, half, and so on, each from its own decoder block; 3 as published. The first is the prediction; the
-            others are for the loss (`output_maps`).
+            others take part in the loss while the network is trained.
         column_norm: Normalise every row of the slice over its columns, with one scale and shift a column, as published. It ties the
             network to slices of `size`.
         size: Edge of the slices for `column_norm`.
 
     Raises:
-        InputError: There are fewer than three or more than eight widths, or one below 1, `maps` exceeds the decoder blocks, `heads` is below
-            1, or `size` does not suit the levels.
+        InputError: There are fewer than three or more than eight widths, or one below 1, `maps` exceeds the decoder blocks, `heads` is
+            below 1, or `size` does not suit the levels.
     """
 
     def __init__(
@@ -69,17 +69,26 @@ class FCT(nn.Module):
         )
         self.up = nn.ModuleList(DecoderBlock(a, b, heads, dropout) for a, b in pairwise(reversed(widths)))
         self.heads = nn.ModuleList(MapHead(width, classes) for width in widths[:maps])
+        self.output_maps: list[Tensor] = []
+        """Logits (B, C, H, W), (B, C, H/2, W/2) and so on of the last slices seen in training; a loss empties it."""
 
     def forward(self, slices: Tensor) -> Tensor:
         """Turn slices (B, 1, H, W) into logits (B, C, H, W); H and W are multiples of `self.multiple`."""
-        logits: Tensor = self.heads[0](self._decoded(slices)[-1])
-        return logits
-
-    def output_maps(self, slices: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Turn slices into the logits of `forward`, and the logits of all maps: (B, C, H, W), (B, C, H/2, W/2) and so on."""
         decoded = self._decoded(slices)
-        maps = tuple(head(features) for head, features in zip(self.heads, reversed(decoded), strict=False))
-        return maps[0], maps
+        if not self.training:
+            logits: Tensor = self.heads[0](decoded[-1])
+            return logits
+        self.output_maps = [head(features) for head, features in zip(self.heads, reversed(decoded), strict=False)]
+        return self.output_maps[0]
+
+    @property
+    def auxiliary(self) -> list[Tensor]:
+        """The maps below full size, the finest last, for `shortaxis.training.deep_supervision`."""
+        return self.output_maps[:0:-1]
+
+    @auxiliary.setter
+    def auxiliary(self, maps: list[Tensor]) -> None:
+        self.output_maps = maps[::-1]
 
     def _decoded(self, slices: Tensor) -> list[Tensor]:
         """The features of every decoder block, coarsest first."""
@@ -191,7 +200,7 @@ class ConvolvedAttention(nn.Module):
         )
         seen = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
         combined: Tensor = self.combine(seen)
-        return combined.transpose(1, 2).unflatten(2, x.shape[-2:])
+        return combined.transpose(1, 2).reshape(x.shape)
 
 
 class WideFocus(nn.Module):

@@ -57,7 +57,6 @@ class MaxViT(nn.Module):
         _check(size, convolution, stem, widths, depths, head_size)
         window = size // _STRIDE
         block, norm, activation = _KINDS[convolution]
-        self.size = size
         self.stem = nn.Sequential(
             nn.Conv2d(_COLOURS, stem[0], 3, stride=2, padding=1, bias=False),
             norm(stem[0]),
@@ -166,7 +165,8 @@ class PartitionAttention(nn.Module):
         x = maps.movedim(1, -1)
         x = x + self.depth(self.attention_scale(self._attend(self.attention_norm(x))))
         x = x + self.depth(self.perceptron_scale(self.perceptron(self.perceptron_norm(x))))
-        return x.movedim(-1, 1)
+        features: Tensor = x.movedim(-1, 1)
+        return features
 
     def _attend(self, x: Tensor) -> Tensor:
         shape, bias = x.shape[1:3], self.position()
@@ -190,7 +190,7 @@ class PositionPerceptron(nn.Module):
 
     def forward(self) -> Tensor:
         """Return the bias (heads, N, N), N the features of a window."""
-        weight = self.layers[0].weight
+        weight: Tensor = self.layers[0].weight  # type: ignore[assignment]
         span = torch.arange(1 - self.window, self.window, device=weight.device, dtype=weight.dtype)
         distance = span.sign() * span.abs().log1p()
         table = self.layers(torch.stack(torch.meshgrid(distance, distance, indexing="ij"), dim=-1))
@@ -241,9 +241,7 @@ _KINDS: Final[dict[str, tuple[Callable[..., nn.Module], Callable[[int], nn.Modul
 """By the name of the convolution block: the block itself, and the normalisation and activation of the stem."""
 
 
-def _check(
-    size: int, convolution: str, stem: Sequence[int], widths: Sequence[int], depths: Sequence[int], head_size: int
-) -> None:
+def _check(size: int, convolution: str, stem: Sequence[int], widths: Sequence[int], depths: Sequence[int], head_size: int) -> None:
     if size < _STRIDE or size % _STRIDE:
         msg = f"MaxViT: size must be a multiple of {_STRIDE} pixels, not {size}"
         raise InputError(msg)

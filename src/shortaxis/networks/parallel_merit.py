@@ -54,8 +54,11 @@ class ParallelMERIT(nn.Module):
     ) -> None:
         super().__init__()
         if len(sizes) != 2 or len(stems) != 2 or min(widths) < _RATIO:
-            msg = f"Parallel MERIT: sizes {list(sizes)} and stems {list(stems)} must be two each, and widths {list(widths)} at least {_RATIO}"
+            msg = (
+                f"Parallel MERIT: sizes {list(sizes)} and stems {list(stems)} must be two each, and widths {list(widths)} at least {_RATIO}"
+            )
             raise InputError(msg)
+        self.sizes = tuple(sizes)
         self.colour = nn.Sequential(nn.Conv2d(1, 3, kernel_size=1), nn.BatchNorm2d(3), nn.ReLU())
         self.encoders = nn.ModuleList(
             MaxViT(size, convolution, stem, widths=widths, depths=depths, head_size=head_size, dropout=dropout)
@@ -63,27 +66,26 @@ class ParallelMERIT(nn.Module):
         )
         self.decoder = CascadeDecoder(widths)
         self.heads = nn.ModuleList(nn.Conv2d(width, classes, kernel_size=1) for width in reversed(widths))
+        self.output_maps: list[Tensor] = []
+        """The four maps (B, C, H, W) of the last slices seen in training, coarsest first; a loss empties it."""
 
     def forward(self, slices: Tensor) -> Tensor:
-        """Turn slices (B, 1, H, W) into logits (B, C, H, W)."""
-        return self.output_maps(slices)[0]
-
-    def output_maps(self, slices: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Turn slices into the logits of `forward`, and the four maps (B, C, H, W) whose sum they are, coarsest first."""
+        """Turn slices (B, 1, H, W) into logits (B, C, H, W), the sum of four maps."""
         image = self.colour(slices)
-        size = self.encoders[0].size
+        size = self.sizes[0]
         maps = [
             _resized(first, size) + _resized(second, size)
-            for first, second in zip(*(self._branch(encoder, image) for encoder in self.encoders), strict=True)
+            for first, second in zip(*(self._branch(index, image) for index in (0, 1)), strict=True)
         ]
-        height, width = slices.shape[-2:]
-        if (height, width) != (size, size):
-            maps = [F.interpolate(one, size=(height, width), mode="bilinear", align_corners=False) for one in maps]
-        return torch.stack(maps).sum(dim=0), tuple(maps)
+        shape = tuple(slices.shape[-2:])
+        if shape != (size, size):
+            maps = [F.interpolate(one, size=shape, mode="bilinear", align_corners=False) for one in maps]
+        self.output_maps = maps if self.training else []
+        return torch.stack(maps).sum(dim=0)
 
-    def _branch(self, encoder: nn.Module, image: Tensor) -> list[Tensor]:
+    def _branch(self, index: int, image: Tensor) -> list[Tensor]:
         """The maps of one encoder, coarsest first, each at the size of its level."""
-        levels = self.decoder(encoder(_resized(image, int(encoder.size))))
+        levels = self.decoder(self.encoders[index](_resized(image, self.sizes[index])))
         return [head(features) for head, features in zip(self.heads, levels, strict=True)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import torch
@@ -54,10 +54,8 @@ class SwinUNet(nn.Module):
         super().__init__()
         _check(width, depths, heads, window, patch)
         channels = [width * 2**stage for stage in range(len(depths))]
-        rates = torch.linspace(0, dropout, sum(depths), device="cpu").split(list(depths))
-        stages = [
-            (width, count, rate.tolist(), window) for width, count, rate in zip(channels, heads, rates, strict=True)
-        ]
+        rates = iter(_rates(dropout, sum(depths)))
+        stages = [(width, count, list(islice(rates, depth)), window) for width, count, depth in zip(channels, heads, depths, strict=True)]
         self.multiple = patch * 2 ** (len(depths) - 1)
         self.embed = nn.Conv2d(_COLOURS, width, patch, stride=patch)
         self.embed_norm = nn.LayerNorm(width)
@@ -119,7 +117,8 @@ class SwinBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Turn features (B, H, W, C) into others of the same shape."""
         x = x + self.depth(self._within_windows(self.attention_norm(x)))
-        return x + self.depth(self.perceptron(self.perceptron_norm(x)))
+        features: Tensor = x + self.depth(self.perceptron(self.perceptron_norm(x)))
+        return features
 
     def _within_windows(self, x: Tensor) -> Tensor:
         height, width = x.shape[1:3]
@@ -155,7 +154,8 @@ class RelativePositionBias(nn.Module):
         axis = torch.arange(self.window, device=self.table.device)
         apart = axis[:, None] - axis[None, :] + self.window - 1
         index = apart[:, None, :, None] * (2 * self.window - 1) + apart[None, :, None, :]
-        return self.table[index.flatten()].unflatten(0, (self.window**2, -1)).permute(2, 0, 1)
+        bias: Tensor = self.table[index.flatten()].reshape(self.window**2, self.window**2, -1).permute(2, 0, 1)
+        return bias
 
 
 class PatchMerging(nn.Module):
@@ -244,6 +244,11 @@ def _parts(length: int, window: int, shift: int, device: torch.device | str) -> 
     place = torch.arange(padded, device=device)
     origin = (place + shift) % padded
     return torch.where(origin >= length, 2, (place >= padded - shift).long())
+
+
+def _rates(largest: float, blocks: int) -> list[float]:
+    """Probabilities of stochastic depth, from 0 for the first block to the largest for the last."""
+    return [largest * block / max(blocks - 1, 1) for block in range(blocks)]
 
 
 def _check(width: int, depths: Sequence[int], heads: Sequence[int], window: int, patch: int) -> None:

@@ -115,7 +115,8 @@ class TransformerBlock(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Turn tokens (B, N, C) into others of the same shape."""
         tokens = tokens + self.attention(self.attention_norm(tokens))
-        return tokens + self.perceptron(self.perceptron_norm(tokens))
+        features: Tensor = tokens + self.perceptron(self.perceptron_norm(tokens))
+        return features
 
 
 class HybridResNet(nn.Module):
@@ -132,9 +133,7 @@ class HybridResNet(nn.Module):
         self.stem_norm = _groups(stem)
         widths = [stem, *(4 * stem * 2**stage for stage in range(len(units)))]
         self.stages = nn.ModuleList(
-            nn.Sequential(
-                Bottleneck(a, b, stride=1 if index == 0 else 2), *(Bottleneck(b, b, stride=1) for _ in range(count - 1))
-            )
+            nn.Sequential(Bottleneck(a, b, stride=1 if index == 0 else 2), *(Bottleneck(b, b, stride=1) for _ in range(count - 1)))
             for index, ((a, b), count) in enumerate(zip(pairwise(widths), units, strict=True))
         )
 
@@ -179,7 +178,8 @@ class Bottleneck(nn.Module):
         """Turn features (B, inputs, H, W) into (B, outputs, H / stride, W / stride)."""
         y = F.relu(self.reduce_norm(self.reduce(x)))
         y = F.relu(self.convolve_norm(self.convolve(y)))
-        return F.relu(self.shortcut(x) + self.widen_norm(self.widen(y)))
+        features: Tensor = F.relu(self.shortcut(x) + self.widen_norm(self.widen(y)))
+        return features
 
 
 class StandardisedConv2d(nn.Conv2d):
@@ -189,7 +189,8 @@ class StandardisedConv2d(nn.Conv2d):
         """Convolve."""
         mean = self.weight.mean(dim=(1, 2, 3), keepdim=True)
         variance = self.weight.var(dim=(1, 2, 3), keepdim=True, unbiased=False)
-        return self._conv_forward(x, (self.weight - mean) / (variance + _SMALLEST_VARIANCE).sqrt(), self.bias)
+        convolved: Tensor = self._conv_forward(x, (self.weight - mean) / (variance + _SMALLEST_VARIANCE).sqrt(), self.bias)
+        return convolved
 
 
 def _groups(channels: int) -> nn.GroupNorm:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from shortaxis.losses import TotalLoss
+from shortaxis.losses import MapsLoss, TotalLoss
+from shortaxis.training.map_supervision import MapSupervision
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -43,10 +44,11 @@ class DeepSupervision(TotalLoss):
 
 
 def with_deep_supervision(loss: TotalLoss, ensemble: StreamingEnsemble) -> TotalLoss:
-    """The loss that takes in the auxiliary maps of the ensemble's members; the loss itself where none has any."""
+    """The loss that takes in the further maps of the ensemble's members; the loss itself where it knows none, or none has any."""
+    own = {field.name: getattr(loss, field.name) for field in fields(loss)}
+    if isinstance(loss.loss, MapsLoss):
+        return MapSupervision(**own, maps_loss=loss.loss, networks=tuple(ensemble.members))
     networks = tuple(member for member in ensemble.members if hasattr(member, "auxiliary"))
     if not networks:
         return loss
-    return DeepSupervision(
-        **{field.name: getattr(loss, field.name) for field in fields(loss)}, networks=networks, count=len(ensemble.members)
-    )
+    return DeepSupervision(**own, networks=networks, count=len(ensemble.members))
