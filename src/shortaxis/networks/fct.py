@@ -33,10 +33,11 @@ class FCT(nn.Module):
         column_norm: Normalise every row of the slice over its columns, with one scale and shift a column, as published. It ties the
             network to slices of `size`.
         size: Edge of the slices for `column_norm`.
+        patch: Edge in pixels of the square that is folded into channels first and unfolded last, as in `UNet`; 1 as published.
 
     Raises:
-        InputError: There are fewer than three or more than eight widths, or one below 1, `maps` exceeds the decoder blocks, `heads` is
-            below 1, or `size` does not suit the levels.
+        InputError: There are fewer than three or more than eight widths, or one below 1, `maps` exceeds the decoder blocks, `heads` or
+            `patch` is below 1, or `size` does not suit the levels.
     """
 
     def __init__(
@@ -49,10 +50,12 @@ class FCT(nn.Module):
         maps: int = 3,
         column_norm: bool = False,
         size: int = 224,
+        patch: int = 1,
     ) -> None:
         super().__init__()
-        _check(widths, heads, maps)
-        self.multiple = 2 ** len(widths)
+        _check(widths, heads, maps, patch)
+        self.multiple = patch * 2 ** len(widths)
+        self.patch = patch
         # The slice at mean 0 and standard deviation 1, with a learned scale and shift.
         self.grey_norm = nn.GroupNorm(1, 1)
         self.column_norm = nn.Sequential()
@@ -65,10 +68,10 @@ class FCT(nn.Module):
         inner = len(widths) - _INNERMOST
         self.down = nn.ModuleList(
             EncoderBlock(a, b, heads, dropout, pyramid=1 <= level <= inner, norm=level > 0)
-            for level, (a, b) in enumerate(pairwise([1, *widths]))
+            for level, (a, b) in enumerate(pairwise([patch**2, *widths]))
         )
         self.up = nn.ModuleList(DecoderBlock(a, b, heads, dropout) for a, b in pairwise(reversed(widths)))
-        self.heads = nn.ModuleList(MapHead(width, classes) for width in widths[:maps])
+        self.heads = nn.ModuleList(MapHead(width, classes * patch**2) for width in widths[:maps])
         self.output_maps: list[Tensor] = []
         """Logits (B, C, H, W), (B, C, H/2, W/2) and so on of the last slices seen in training; a loss empties it."""
 
@@ -76,9 +79,10 @@ class FCT(nn.Module):
         """Turn slices (B, 1, H, W) into logits (B, C, H, W); H and W are multiples of `self.multiple`."""
         decoded = self._decoded(slices)
         if not self.training:
-            logits: Tensor = self.heads[0](decoded[-1])
-            return logits
-        self.output_maps = [head(features) for head, features in zip(self.heads, reversed(decoded), strict=False)]
+            return F.pixel_shuffle(self.heads[0](decoded[-1]), self.patch)
+        self.output_maps = [
+            F.pixel_shuffle(head(features), self.patch) for head, features in zip(self.heads, reversed(decoded), strict=False)
+        ]
         return self.output_maps[0]
 
     @property
@@ -92,8 +96,8 @@ class FCT(nn.Module):
 
     def _decoded(self, slices: Tensor) -> list[Tensor]:
         """The features of every decoder block, coarsest first."""
-        x = self.column_norm(self.grey_norm(slices))
-        level, skips = slices, []
+        x = F.pixel_unshuffle(self.column_norm(self.grey_norm(slices)), self.patch)
+        level, skips = F.avg_pool2d(slices, self.patch), []
         for block in self.down:
             x = block(x, level)
             level = F.avg_pool2d(level, 2)
@@ -139,13 +143,14 @@ class DecoderBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.norm = ChannelNorm(inputs)
-        self.enlarge = nn.Conv2d(inputs, outputs, 2, padding="same")
+        self.enlarge = nn.Conv2d(inputs, outputs, 2)
         self.convolve = nn.Sequential(_convolution(2 * outputs, outputs), _convolution(outputs, outputs), nn.Dropout(dropout))
         self.layer = FCTLayer(outputs, heads, dropout)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """Turn features (B, inputs, H, W) and a skip (B, outputs, 2H, 2W) into features like the skip."""
-        x = F.relu(self.enlarge(F.interpolate(self.norm(x), scale_factor=2.0, mode="nearest")))
+        x = F.interpolate(self.norm(x), scale_factor=2.0, mode="nearest")
+        x = F.relu(self.enlarge(F.pad(x, (0, 1, 0, 1))))
         features: Tensor = self.layer(self.convolve(torch.cat([skip, x], dim=1)))
         return features
 
@@ -244,9 +249,9 @@ def _dilated(channels: int, rate: int, dropout: float) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(channels, channels, 3, padding=rate, dilation=rate), nn.GELU(), nn.Dropout(dropout))
 
 
-def _check(widths: Sequence[int], heads: int, maps: int) -> None:
-    if not 3 <= len(widths) <= 8 or min(widths) < 1 or heads < 1:
-        msg = f"FCT: widths {list(widths)} must be at least 1 in three to eight blocks, and heads ({heads}) at least 1"
+def _check(widths: Sequence[int], heads: int, maps: int, patch: int) -> None:
+    if not 3 <= len(widths) <= 8 or min(*widths, heads, patch) < 1:
+        msg = f"FCT: widths {list(widths)} must be at least 1 in three to eight blocks, and heads ({heads}) and patch ({patch}) at least 1"
         raise InputError(msg)
     if not 1 <= maps < len(widths):
         msg = f"FCT: maps must be 1 to {len(widths) - 1}, one a decoder block, not {maps}"
