@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from shortaxis.errors import InputError
 from shortaxis.labels import N_CLASSES
+from shortaxis.networks.imagenet import load_maxvit
 from shortaxis.networks.maxvit import MaxViT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 _RATIO: Final = 16
 """How much narrower the channel attention is inside."""
@@ -68,6 +70,10 @@ class ParallelMERIT(nn.Module):
         self.heads = nn.ModuleList(nn.Conv2d(width, classes, kernel_size=1) for width in reversed(widths))
         self.output_maps: list[Tensor] = []
         """The four maps (B, C, H, W) of the last slices seen in training, coarsest first; a loss empties it."""
+
+    def load_pretrained(self, folder: Path | str) -> str:
+        """Take over the weights of both encoders (ImageNet-1k); see `imagenet.load_maxvit`."""
+        return load_maxvit(self, folder)
 
     def forward(self, slices: Tensor) -> Tensor:
         """Turn slices (B, 1, H, W) into logits (B, C, H, W), the sum of four maps."""

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from shortaxis.errors import InputError
 from shortaxis.labels import N_CLASSES
 from shortaxis.networks.attention import Attention, Perceptron, StochasticDepth, start_as_transformer
+from shortaxis.networks.imagenet import load_swin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 _COLOURS: Final = 3
 """Channels that the grey slice is repeated to, as images of ImageNet have."""
@@ -69,6 +71,10 @@ class SwinUNet(nn.Module):
         self.unfold = PatchExpanding(width, patch, outputs=width)
         self.head = nn.Conv2d(width, classes, kernel_size=1, bias=False)
         start_as_transformer(self)
+
+    def load_pretrained(self, path: Path | str) -> str:
+        """Take over the weights of Swin-T (ImageNet-1k); see `imagenet.load_swin`."""
+        return load_swin(self, path)
 
     def forward(self, slices: Tensor) -> Tensor:
         """Turn slices (B, 1, H, W) into logits (B, C, H, W); H and W are multiples of `self.multiple`."""

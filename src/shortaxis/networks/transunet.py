@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from shortaxis.errors import InputError
 from shortaxis.labels import N_CLASSES
 from shortaxis.networks.attention import Attention, Perceptron, start_as_transformer
+from shortaxis.networks.imagenet import load_vit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 _COLOURS: Final = 3
 _STRIDE: Final = 16
@@ -74,6 +76,10 @@ class TransUNet(nn.Module):
         self.head = nn.Conv2d(decoder[-1], classes, 3, padding=1)
         start_as_transformer(self.blocks)
         nn.init.trunc_normal_(self.positions, std=0.02)
+
+    def load_pretrained(self, path: Path | str) -> str:
+        """Take over the weights of R50+ViT-B/16 (ImageNet-21k); see `imagenet.load_vit`."""
+        return load_vit(self, path)
 
     def forward(self, slices: Tensor) -> Tensor:
         """Turn slices (B, 1, H, W) into logits (B, C, H, W); H and W are multiples of 16."""
