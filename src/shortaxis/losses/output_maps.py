@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 import torch.nn.functional as F
 
+from shortaxis.errors import InputError
 from shortaxis.losses.squared_dice import squared_dice
 from shortaxis.losses.terms import SMALLEST, cross_entropy, one_hot, weighted_mean
 
@@ -50,8 +51,15 @@ class MapsLoss:
 def mutation(maps: Sequence[Tensor], labels: Tensor, weight: Tensor) -> Tensor:
     """MUTATION (Rahman and Marculescu, MIDL 2023): `0.3 CE + 0.7 Dice` of the sum of each non-empty subset of the maps, all added.
 
-    Four maps have 15 such subsets; Dice is `squared_dice`. All maps are as large as the labels.
+    Four maps have 15 such subsets; Dice is `squared_dice`.
+
+    Raises:
+        InputError: A map is not as large as the labels.
     """
+    if any(one.shape[-2:] != labels.shape[-2:] for one in maps):
+        sizes = ", ".join(f"{one.shape[-2]}x{one.shape[-1]}" for one in maps)
+        msg = f"the loss 'mutation' adds maps of one size, but the network gives {sizes}; choose another loss"
+        raise InputError(msg)
     losses = []
     for subset in subsets(maps):
         total = torch.stack(subset).sum(dim=0)
