@@ -153,7 +153,7 @@ def test_member_loss_is_the_mean_over_members() -> None:
 
 
 def test_unknown_loss_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match="'hinge'; known are .*equation-4"):
+    with pytest.raises(InputError, match=r"'hinge'; known are .*equation-4"):
         LOSSES.named("hinge")
 
 

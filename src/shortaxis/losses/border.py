@@ -85,7 +85,7 @@ def _squared_distance_to(targets: Tensor) -> Tensor:
     along = torch.minimum(row - above, below - row).square()
     column = torch.arange(width, device=targets.device, dtype=torch.float32)
     across = (column[:, None] - column[None, :]).square()
-    parts = [(part[..., None, :] + across).amin(dim=-1) for part in along.split(_ROWS, dim=-2)]
+    parts = [(part[..., None, :] + across).amin(dim=-1) for part in torch.split(along, _ROWS, dim=-2)]
     return torch.cat(parts, dim=-2)
 
 

@@ -64,7 +64,8 @@ class Isensee2D(nn.Module):
                 skips.append(x)
                 x = F.max_pool2d(x, 2)
             x = level(self.dropout(x) if depth > 1 else x, neighbours)
-        last, logits = len(self.up) - 1, None
+        last = len(self.up) - 1
+        logits: Tensor | None = None
         for depth, level in enumerate(self.up):
             x = torch.cat([_repeat(x), skips.pop()], dim=1)
             x = level(self.dropout(x) if depth < last else x, neighbours)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Isensee3D(Isensee2D):
     """The network of `Isensee2D` with 3x3x3 convolutions; pooling is in the image plane only, so that the depth of a frame stays.
 
-    `needs_frames` makes the ensemble hand over which slice belongs to which frame. Frames of any depth share a batch; none is padded or cut.
+    `needs_frames` makes the ensemble hand over which slice belongs to which frame. Frames of any depth share a batch; none is padded.
 
     Args:
         widths: See `Isensee2D`.

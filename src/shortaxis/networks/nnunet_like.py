@@ -1,4 +1,4 @@
-"""A UNet of the kind that nnU-Net plans for 2D slices (Isensee et al., Nature Methods 2021). It is not nnU-Net: no planning, our training."""
+"""A UNet of the kind that nnU-Net plans for slices (Isensee et al., Nature Methods 2021). It is not nnU-Net: no plan, our training."""
 
 from __future__ import annotations
 

@@ -84,11 +84,8 @@ class ResNetEncoder(nn.Module):
         own = self.state_dict()
         counters = {name: value for name, value in own.items() if name.endswith("num_batches_tracked")}
         complete = counters | weights
-        misfit = sorted(
-            name
-            for name in own.keys() | complete.keys()
-            if name not in own or name not in complete or own[name].shape != complete[name].shape
-        )
+        names = own.keys() | complete.keys()
+        misfit = sorted(name for name in names if not (name in own and name in complete and own[name].shape == complete[name].shape))
         if misfit:
             msg = f"{path}: its weights do not fit this encoder (first at '{misfit[0]}'); use the widths and blocks of ResNet-34"
             raise InputError(msg)

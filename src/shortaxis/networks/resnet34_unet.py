@@ -45,7 +45,7 @@ class ResNet34UNet(nn.Module):
         if decoder % _DECODER_RATIO or not _DECODER_RATIO <= decoder <= 512:
             msg = f"ResNet34UNet: decoder must be a multiple of {_DECODER_RATIO} from {_DECODER_RATIO} to 512 channels, not {decoder}"
             raise InputError(msg)
-        self.multiple = 32
+        self.multiple = 16
         self.encoder = AttentiveEncoder(widths, blocks)
         inputs = [self.encoder.outputs, *[decoder] * 3]
         self.up = nn.ModuleList(_Up(a, skip, decoder) for a, skip in zip(inputs, reversed(widths), strict=True))
@@ -112,7 +112,7 @@ class AttentiveEncoder(nn.Module):
         for stage, attention in zip(self.features.stages, self.attention, strict=True):
             x = attention(stage(x))
             skips.append(x)
-        return F.max_pool2d(self.centre(x), 2), skips
+        return F.max_pool2d(self.centre(x), 2, ceil_mode=True), skips
 
 
 class Attention(nn.Module):
@@ -166,7 +166,8 @@ class _Up(nn.Module):
         self.attention = Attention(outputs, _DECODER_RATIO)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        joined = torch.cat([self.grow(x), self.join(skip)], dim=1)
+        height, width = skip.shape[-2:]  # an odd edge was rounded up when it was halved
+        joined = torch.cat([self.grow(x)[..., :height, :width], self.join(skip)], dim=1)
         weighted: Tensor = self.attention(F.relu(self.norm(joined)))
         return weighted
 

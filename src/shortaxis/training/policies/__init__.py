@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from shortaxis.errors import InputError
 from shortaxis.registry import Registry
 from shortaxis.training.policies.bagging import Bagging
+from shortaxis.training.policies.folds import Folds
 from shortaxis.training.policies.joint import Joint
 from shortaxis.training.policies.meta import MetaStacking
 from shortaxis.training.policies.policy import Assembled, Policy, Stage, TrainingSet
@@ -20,6 +21,7 @@ POLICIES: Final[Registry[Callable[..., Policy]]] = Registry(
     "policy",
     {
         "bagging": Bagging,
+        "folds": Folds,
         "joint": Joint,
         "meta": MetaStacking,
         "soup": Soup,
