@@ -83,9 +83,9 @@ def test_a_network_a_rule_and_a_reader_of_ones_own_train_and_segment(run, own, c
     segment = ["segment", cine, "--model", out / "model.safetensors", "--no-report", "--out", own / "labels"]
     refused = run(*segment)
     assert refused.exit_code == 2
-    assert "no network is called 'wide'; known are deeplabv3plus, depth-unet, unet, and yours with --plugin FILE" in " ".join(
-        refused.stderr.split()
-    )
+    said = " ".join(refused.stderr.split())
+    assert "'wide'" in said
+    assert "--plugin FILE" in said
     done = run(f"--plugin={own / 'own.py'}", *segment)
     assert done.exit_code == 0, done.stderr
     assert json.loads((own / "labels" / "segment.json").read_text())["plugins"] == [told]

@@ -26,7 +26,7 @@ class SwinUNet(nn.Module):
     """Attention within windows, in every second block within shifted ones; patches are merged on the way down and expanded on the way up.
 
     The published network is tied to 224x224 slices. This one takes any multiple of `multiple`: features that are no whole number of
-    windows are padded, and nothing looks at the padding; features that fit into one window are not shifted.
+    windows are padded, and nothing looks at the padding; an axis that fits into one window is not shifted.
 
     Args:
         width: Channels of the first stage; they double from stage to stage.
@@ -129,16 +129,16 @@ class SwinBlock(nn.Module):
     def _within_windows(self, x: Tensor) -> Tensor:
         height, width = x.shape[1:3]
         window = self.window
-        shift = 0 if max(height, width) <= window else self.shift
+        down, across = (axis_shift(length, window, self.shift) for length in (height, width))
         x = F.pad(x, (0, 0, 0, -width % window, 0, -height % window))
         padded = x.shape[1:3]
         bias = self.position()
-        visible = shifted_window_mask((height, width), window, shift, x.device)
+        visible = shifted_window_mask((height, width), window, self.shift, x.device)
         if visible is not None:
             bias = bias + torch.zeros(visible.shape, device=x.device).masked_fill(~visible, -torch.inf)[:, None]
-        tokens = windows_of(x.roll((-shift, -shift), (1, 2)), window)
+        tokens = windows_of(x.roll((-down, -across), (1, 2)), window)
         x = joined_windows(self.attention(tokens, bias), padded, window)
-        return x.roll((shift, shift), (1, 2))[:, :height, :width]
+        return x.roll((down, across), (1, 2))[:, :height, :width]
 
 
 class RelativePositionBias(nn.Module):
@@ -223,6 +223,11 @@ def joined_windows(windows: Tensor, shape: Sequence[int], window: int) -> Tensor
     return squares.reshape(batch, height, width, channels)
 
 
+def axis_shift(length: int, window: int, shift: int) -> int:
+    """By how much an axis is rolled: one that fits into a window is not."""
+    return shift if length > window else 0
+
+
 def shifted_window_mask(shape: tuple[int, int], window: int, shift: int, device: torch.device | str = "cpu") -> Tensor | None:
     """Which features of a window may look at each other.
 
@@ -231,15 +236,16 @@ def shifted_window_mask(shape: tuple[int, int], window: int, shift: int, device:
     Args:
         shape: (H, W) of the features without padding.
         window: Edge of a window.
-        shift: By how much they are rolled.
+        shift: By how much they are rolled, along an axis that is longer than a window.
         device: Of the result.
 
     Returns:
         bool (K, N, N), False where the one of the row must not see the one of the column; None where all may see each other.
     """
-    if not shift and not any(length % window for length in shape):
+    shifts = [axis_shift(length, window, shift) for length in shape]
+    if not any(shifts) and not any(length % window for length in shape):
         return None
-    parts = [_parts(length, window, shift, device) for length in shape]
+    parts = [_parts(length, window, along, device) for length, along in zip(shape, shifts, strict=True)]
     part = windows_of((parts[0][:, None] * 3 + parts[1][None, :])[None, :, :, None], window)[0, ..., 0]
     return part[:, :, None] == part[:, None, :]
 
