@@ -61,9 +61,8 @@ def mutation(maps: Sequence[Tensor], labels: Tensor, weight: Tensor) -> Tensor:
         msg = f"the loss 'mutation' adds maps of one size, but the network gives {sizes}; choose another loss"
         raise InputError(msg)
     losses = []
-    for subset in subsets(maps):
-        total = torch.stack(subset).sum(dim=0)
-        probabilities = torch.softmax(total, dim=1, dtype=torch.promote_types(total.dtype, torch.float32))
+    for subset in subsets([_in_full(one) for one in maps]):
+        probabilities = torch.softmax(torch.stack(subset).sum(dim=0), dim=1)
         losses.append(0.3 * cross_entropy(probabilities, labels, weight) + 0.7 * squared_dice(probabilities, labels, weight))
     return torch.stack(losses).sum()
 
@@ -82,9 +81,14 @@ def sigmoids(maps: Sequence[Tensor], labels: Tensor, weight: Tensor) -> Tensor:
     shares = [0.5**index for index in range(len(maps))]
     losses = []
     for share, logits in zip(shares, maps, strict=True):
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # noqa: PLW2901
         stride = labels.shape[-1] // logits.shape[-1]
-        truth = one_hot(labels[:, ::stride, ::stride], logits)
-        entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none").mean(dim=(1, 2, 3))
+        said = _in_full(logits)
+        truth = one_hot(labels[:, ::stride, ::stride], said)
+        entropy = F.binary_cross_entropy_with_logits(said, truth, reduction="none").mean(dim=(1, 2, 3))
         losses.append(share / sum(shares) * weighted_mean(entropy, weight))
     return torch.stack(losses).sum()
+
+
+def _in_full(logits: Tensor) -> Tensor:
+    """Logits in float32 at least, also under autocast."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
