@@ -10,7 +10,7 @@ from shortaxis.ensemble import StreamingEnsemble
 from shortaxis.losses import TotalLoss
 from shortaxis.losses.partial import UNKNOWN
 from shortaxis.networks import build_network
-from shortaxis.training.deep_supervision import merge_auxiliary, with_deep_supervision
+from shortaxis.training.deep_supervision import with_deep_supervision
 
 
 class Stand(nn.Module):
@@ -59,7 +59,7 @@ def test_what_is_not_annotated_costs_nothing_in_a_coarser_map_either() -> None:
     labels = torch.full((1, 4, 4), 0)
     labels[0, 0, 0] = UNKNOWN
     annotated = torch.tensor([[True, False, False, True]])
-    merge_auxiliary(StreamingEnsemble([network], "fixed"), labels, annotated)
+    with_deep_supervision(TotalLoss(mistakes), StreamingEnsemble([network], "fixed")).leave_out(labels, annotated)
     said = torch.softmax(network.auxiliary[0], dim=1)
     torch.testing.assert_close(said[0, :, 1, 1], torch.tensor([0.9, 0.0, 0.0, 0.1]), atol=1e-5, rtol=0)
     torch.testing.assert_close(said[0, :, 0, 0], torch.tensor([1.0, 0.0, 0.0, 0.0]), atol=1e-5, rtol=0)

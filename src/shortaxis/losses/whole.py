@@ -50,6 +50,14 @@ class TotalLoss:
             total = total + self.diversity_weight * self.diversity(members, labels, weight)
         return total
 
+    def leave_out(self, labels: Tensor, annotated: Tensor) -> None:
+        """Leave what is not annotated out of whatever the loss looks at besides the arguments of its next call; here there is nothing.
+
+        Args:
+            labels: int64 (B, H, W), `UNKNOWN` where nothing is known.
+            annotated: bool (B, C), the classes that are annotated in each slice.
+        """
+
     def slice_weights(self, valid: Tensor, ends: Tensor) -> Tensor:
         """How much each slice counts, float32 (B,); the arguments are those of a call."""
         weight = valid.float()

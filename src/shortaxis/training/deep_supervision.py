@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from shortaxis.losses import TotalLoss
+from shortaxis.losses import MapsLoss, TotalLoss
 from shortaxis.losses.partial import merge_unannotated
 from shortaxis.losses.terms import SMALLEST
+from shortaxis.training.map_supervision import MapSupervision
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -43,30 +44,23 @@ class DeepSupervision(TotalLoss):
                 total = total + self.loss(said, labels[:, ::stride, ::stride], weight) / (2**step * self.count)
         return total
 
-
-def merge_auxiliary(ensemble: StreamingEnsemble, labels: Tensor, annotated: Tensor) -> None:
-    """Leave out of the auxiliary maps what is not annotated, as `merge_unannotated` does of the prediction.
-
-    Args:
-        ensemble: Its networks' `auxiliary` is replaced by the logarithm of the merged probabilities.
-        labels: int64 (B, H, W), `UNKNOWN` where nothing is known.
-        annotated: bool (B, C).
-    """
-    for network in ensemble.members:
-        maps = []
-        for logits in getattr(network, "auxiliary", []):
-            stride = labels.shape[-1] // logits.shape[-1]
-            said = torch.softmax(logits, dim=1, dtype=torch.promote_types(logits.dtype, torch.float32))
-            maps.append(merge_unannotated(said, labels[:, ::stride, ::stride], annotated).clamp(min=SMALLEST).log())
-        if maps:
+    def leave_out(self, labels: Tensor, annotated: Tensor) -> None:
+        """Replace the auxiliary maps by the logarithm of their probabilities without what is not annotated; see `merge_unannotated`."""
+        for network in self.networks:
+            maps = []
+            for logits in network.auxiliary:  # type: ignore[union-attr]
+                stride = labels.shape[-1] // logits.shape[-1]
+                said = torch.softmax(logits, dim=1, dtype=torch.promote_types(logits.dtype, torch.float32))
+                maps.append(merge_unannotated(said, labels[:, ::stride, ::stride], annotated).clamp(min=SMALLEST).log())
             network.auxiliary = maps  # type: ignore[assignment]
 
 
 def with_deep_supervision(loss: TotalLoss, ensemble: StreamingEnsemble) -> TotalLoss:
-    """The loss that takes in the auxiliary maps of the ensemble's members; the loss itself where none has any."""
+    """The loss that takes in the further maps of the ensemble's members; the loss itself where it knows none, or none has any."""
+    own = {field.name: getattr(loss, field.name) for field in fields(loss)}
+    if isinstance(loss.loss, MapsLoss):
+        return MapSupervision(**own, maps_loss=loss.loss, networks=tuple(ensemble.members))
     networks = tuple(member for member in ensemble.members if hasattr(member, "auxiliary"))
     if not networks:
         return loss
-    return DeepSupervision(
-        **{field.name: getattr(loss, field.name) for field in fields(loss)}, networks=networks, count=len(ensemble.members)
-    )
+    return DeepSupervision(**own, networks=networks, count=len(ensemble.members))

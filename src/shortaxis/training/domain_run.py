@@ -142,6 +142,11 @@ class AdversarialLoss(TotalLoss):
         run.count_found(predicted, run.batch_domains, valid.float())
         return self.inner(probabilities, members, labels, valid, ends) + torch.stack(losses).mean()
 
+    def leave_out(self, labels: Tensor, annotated: Tensor) -> None:
+        """As the loss of the run does; the domain of a slice is known whatever is annotated."""
+        assert self.inner is not None
+        self.inner.leave_out(labels, annotated)
+
 
 @dataclass
 class AdversarialRun(DomainRun):

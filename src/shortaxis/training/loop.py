@@ -23,7 +23,6 @@ from shortaxis.training.averaging import AveragedWeights
 from shortaxis.training.batches import BatchPlan, iterate_batches, pack_epoch
 from shortaxis.training.checkpoint import load_checkpoint, read_state, save_checkpoint
 from shortaxis.training.compiling import is_compiled, is_failure_of_compiler, reason_of
-from shortaxis.training.deep_supervision import merge_auxiliary
 from shortaxis.training.difference import difference
 from shortaxis.training.optimizers import decay_of, optimizer_of
 from shortaxis.training.recipe import recipe_from_dict, recipe_to_dict
@@ -236,7 +235,7 @@ class Run:
         if annotated is not None:
             shown = annotated[owner]
             probabilities, members = (merge_unannotated(values, labels, shown) for values in (probabilities, members))
-            merge_auxiliary(self.ensemble, labels, shown)
+            self.loss.leave_out(labels, shown)
             labels = known_labels(labels)
         loss = self.loss(probabilities, members, labels, valid, ends)
         self.optimizer.zero_grad(set_to_none=True)

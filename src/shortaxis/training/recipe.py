@@ -30,11 +30,14 @@ class Members(_Table, frozen=True):
         network: Registered name.
         count: How many of them.
         options: Options of the network's constructor.
+        pretrained: File or folder of published weights that the members start from, which are never downloaded; None starts from random
+            ones. The network says what it takes, by its method `load_pretrained`.
     """
 
     network: str
     count: Count = 1
     options: dict[str, Any] = {}
+    pretrained: str | None = None
 
 
 class Objective(_Table, frozen=True):

@@ -13,6 +13,7 @@ from shortaxis.errors import InputError
 from shortaxis.training.deep_supervision import with_deep_supervision
 from shortaxis.training.difference import difference
 from shortaxis.training.loop import Run, refuse_other_run, schedule_length
+from shortaxis.training.pretraining import load_pretrained
 from shortaxis.training.recipe import recipe_from_dict, recipe_to_dict
 from shortaxis.training.run_log import RunLog
 
@@ -177,6 +178,7 @@ class Course:
         torch.manual_seed(stage.recipe.seed)
         spec = spec_of(stage.recipe)
         ensemble = spec.build()
+        load_pretrained(ensemble, stage.recipe)
         if earlier is not None:
             ensemble.load_state_dict(earlier.state_dict())
         elif self.start is not None:
