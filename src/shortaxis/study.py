@@ -32,6 +32,7 @@ class Subject:
         weight_kg: Body weight in kg.
         centre: Recruiting centre, as the data set writes it.
         vendor: Scanner vendor, as the data set writes it.
+        field_strength_t: Strength of the scanner's field in tesla.
     """
 
     identifier: str | None = None
@@ -40,6 +41,7 @@ class Subject:
     weight_kg: float | None = None
     centre: str | None = None
     vendor: str | None = None
+    field_strength_t: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -222,3 +222,23 @@ def test_the_real_training_set_has_the_known_size(acdc_root):
     assert (min(distances), max(distances)) == (5.0, 10.0)
     assert 0.69 < min(pixels) < 0.71
     assert 1.9 < max(pixels) < 1.96
+
+
+class TestScanner:
+    """What may be said of the scanner, in `Info.cfg` or once for all patients."""
+
+    def test_frames_say_what_stands_beside_their_folders_unless_their_own_file_says_otherwise(self, root):
+        (root / "scanner.cfg").write_text("Vendor: GE\nCentre: Toronto\nFieldStrength: 1.5\n")
+        own = root / "patient003" / "Info.cfg"
+        own.write_text(own.read_text() + "Vendor: Siemens\nFieldStrength: 3\n")
+        told = {ref.patient: (ref.vendor, ref.centre, ref.field_strength_t) for ref in read_acdc(root).refs}
+        assert told == {"patient001": ("GE", "Toronto", 1.5), "patient003": ("Siemens", "Toronto", 3.0)}
+        assert read_patient(root / "patient003").subject.vendor == "Siemens"
+
+    def test_nothing_is_known_of_the_challenge_s_own_folders(self, root):
+        assert {(ref.vendor, ref.centre, ref.field_strength_t) for ref in read_acdc(root).refs} == {(None, None, None)}
+
+    def test_a_field_that_is_no_number_is_refused(self, root):
+        (root / "scanner.cfg").write_text("FieldStrength: strong\n")
+        with pytest.raises(InputError, match="strong"):
+            read_acdc(root)

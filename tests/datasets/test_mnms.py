@@ -89,6 +89,11 @@ def test_a_whole_cine_knows_its_patient_centre_and_vendor(root, phantom):
     assert read_study(root, "E5", csv=root / TABLE).n_phases == 2
 
 
+def test_a_frame_knows_its_vendor_and_centre(root):
+    told = {ref.patient: (ref.vendor, ref.centre) for ref in read_mnms(root).refs}
+    assert told == {"A0B1C2": ("B", "2"), "C3": (None, None), "D4": (None, None)}
+
+
 def test_a_table_may_lie_elsewhere(root, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("table") / "information.csv"
     (root / TABLE).rename(elsewhere)

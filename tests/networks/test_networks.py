@@ -1,4 +1,4 @@
-"""Rules that hold for every registered network, and the sizes that we publish."""
+"""Rules that hold for the networks of the paper and beyond, and the sizes that we publish."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def small(name: str, **options) -> nn.Module:
     return network
 
 
-@pytest.mark.parametrize("name", [name for name in NETWORKS if takes(name, "classes")])
+@pytest.mark.parametrize("name", [name for name in SMALL if takes(name, "classes")])
 @pytest.mark.parametrize("classes", [2, 4])
 def test_logits_have_the_size_of_the_slices(name: str, classes: int) -> None:
     network = small(name, classes=classes).eval()
@@ -37,14 +37,14 @@ def test_logits_have_the_size_of_the_slices(name: str, classes: int) -> None:
     assert network(torch.zeros(3, 1, height, width)).shape == (3, classes, height, width)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", SMALL)
 def test_logits_are_not_probabilities(name: str) -> None:
     network = small(name).eval()
     sums = network(torch.randn(1, 1, 32, 32)).sum(dim=1)
     assert (sums - 1).abs().min() > 1e-6
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", SMALL)
 def test_every_parameter_receives_a_gradient(name: str) -> None:
     network = small(name, **({"dropout": 0.0} if takes(name, "dropout") else {})).train()
     network(torch.randn(4, 1, 64, 64)).square().mean().backward()
@@ -52,7 +52,7 @@ def test_every_parameter_receives_a_gradient(name: str) -> None:
     assert without == []
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", SMALL)
 def test_every_layer_takes_part(name: str) -> None:
     network = small(name).eval()
     used = set()
@@ -63,7 +63,7 @@ def test_every_layer_takes_part(name: str) -> None:
     assert unused == []
 
 
-@pytest.mark.parametrize("name", [name for name in NETWORKS if not getattr(NETWORKS[name], "needs_frames", False)])
+@pytest.mark.parametrize("name", [name for name in SMALL if not getattr(NETWORKS[name], "needs_frames", False)])
 def test_slices_do_not_influence_each_other_in_evaluation(name: str) -> None:
     network = small(name).eval()
     slices = torch.randn(3, 1, 32, 32)
@@ -72,14 +72,14 @@ def test_slices_do_not_influence_each_other_in_evaluation(name: str) -> None:
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", SMALL)
 def test_trains_on_a_single_slice(name: str) -> None:
     network = small(name).train()
     network(torch.randn(1, 1, 32, 32)).mean().backward()
     assert all(torch.isfinite(value.grad).all() for value in network.parameters())
 
 
-@pytest.mark.parametrize("name", [name for name in NETWORKS if takes(name, "dropout")])
+@pytest.mark.parametrize("name", [name for name in SMALL if takes(name, "dropout")])
 def test_dropout_acts_in_training_only(name: str) -> None:
     network = small(name, dropout=0.5)
     slices = torch.randn(2, 1, 32, 32)

@@ -21,7 +21,8 @@ class PaperRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         myo: DSC.
         lv: DSC.
         ec: End Coefficient, Eq. 6.
-        row: Last part of the name of the recipe with which the row is trained here; None where it is not.
+        row: Last part of the name of the recipe with which the row is trained here; None where it is not. In the comparison it orders the
+            rows, and no figure stands beside them: those were measured on other patients and counted otherwise.
         sound: Last part of the name of the recipe without the mistake of the published code, beside which the figures do not belong.
         slips: What is wrong with a printed figure.
     """
@@ -80,7 +81,9 @@ def paper_row(row: str) -> PaperRow | None:
 
 def paper_order(row: str) -> tuple[int, str]:
     """Key that sorts rows as the paper prints them, and those beyond the paper after them by name."""
-    rows = [(printed.row, printed.sound) for printed in paper_table().ablation_acdc]
+    table = paper_table()
+    rows = [(printed.row, printed.sound) for printed in table.ablation_acdc]
+    rows += [(printed.row, f"{printed.row}-as-published") for printed in (*table.comparison_acdc, *table.comparison_mnms)]
     last = row.rpartition("/")[2]
     return (next((index for index, names in enumerate(rows) if last in names), len(rows)), row)
 

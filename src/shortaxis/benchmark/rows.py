@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
     from shortaxis.training.recipe import Recipe
 
-GROUPS: Final[dict[str, tuple[str, ...]]] = {"ablation": ("rows/",), "beyond": ("beyond/",), "all": ("rows/", "beyond/")}
+GROUPS: Final[dict[str, tuple[str, ...]]] = {
+    "ablation": ("rows/",),
+    "comparison": ("comparison/",),
+    "beyond": ("beyond/",),
+    "all": ("rows/", "beyond/"),
+}
 """For each group the folders of recipes that make it up; a recipe laid there is a row, except `base`, which others extend."""
 
 

@@ -16,6 +16,9 @@ from shortaxis.networks.cost import Cost
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from shortaxis.datasets.dataset import Dataset
     from shortaxis.inference.predictor import Model
 
@@ -51,6 +54,31 @@ def score_model(
             scores[name].append(protocol.score(Case.of_frame(frame, predicted)))
         on_frame(done, len(dataset))
     protocols = {name: _scores(name, kept, shared) for name, kept in scores.items()}
+    return ScoredSet(dataset.name, list(dataset.patients), len(dataset), slices, seconds, protocols)
+
+
+def score_predictions(dataset: Dataset, mask_of: Callable[[str], NDArray[np.uint8]], seconds: float) -> ScoredSet:
+    """Score masks that were made elsewhere under every protocol.
+
+    Args:
+        dataset: The frames, at least one.
+        mask_of: Gives the mask, uint8 (D, H, W), of the frame of this name.
+        seconds: Time that it took to segment all frames.
+
+    Raises:
+        InputError: The data set is empty, or a mask does not fit its frame.
+    """
+    if not len(dataset):
+        msg = f"the data set '{dataset.name}' holds no annotated frame to score"
+        raise InputError(msg)
+    scores: dict[str, list[CaseScore]] = {name: [] for name in PROTOCOLS}
+    slices = 0
+    for frame in dataset:
+        case = Case.of_frame(frame, mask_of(frame.name))
+        slices += len(case.truth)
+        for name, protocol in PROTOCOLS.items():
+            scores[name].append(protocol.score(case))
+    protocols = {name: _scores(name, kept, ()) for name, kept in scores.items()}
     return ScoredSet(dataset.name, list(dataset.patients), len(dataset), slices, seconds, protocols)
 
 

@@ -139,6 +139,35 @@ def pooling(
 
 
 @benchmark.command()
+def nnunet(
+    data: Annotated[str, typer.Option(metavar="KIND:PATH", help="What to train on, such as acdc:acdc/training.")],
+    test: Annotated[str, typer.Option(metavar="KIND:PATH", help="Patients that are scored.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of everything that nnU-Net writes, and of nnunet.json.")],
+    configurations: Annotated[str, typer.Option(help="nnU-Net's configurations with commas; their softmax is averaged.")] = "2d,3d_fullres",
+    folds: Annotated[int, typer.Option(metavar="N", min=2, help="Number of folds, drawn by patient.")] = 5,
+    trainer: Annotated[str, typer.Option(help="nnU-Net's trainer; nnUNetTrainer_100epochs is a shorter one.")] = "nnUNetTrainer",
+    device: Annotated[str, typer.Option(help="cuda, cpu or mps.")] = "cuda",
+    seed: Annotated[int, typer.Option(min=0, help="Draws the folds.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON to stdout.")] = False,
+) -> None:
+    """Train nnU-Net itself (pip install 'shortaxis[nnunet]') and score it under all protocols; the same command goes on.
+
+    [dim]Example:[/]
+
+    shortaxis benchmark nnunet --data acdc:acdc/training --test acdc:acdc/testing --out nnunet --trainer nnUNetTrainer_100epochs
+    """
+    from shortaxis.benchmark.nnunet import RESULT, NnUNetOptions, NnUNetRow
+    from shortaxis.datasets import open_dataset
+
+    options = NnUNetOptions(tuple(configurations.split(",")), folds, trainer, device, seed)
+    scored = NnUNetRow(open_dataset(data), open_dataset(test), out, options, on_step=note).run()
+    if json:
+        print_json({name: scores.overall for name, scores in scored.protocols.items()})
+    else:
+        note(f"scores of {scored.frames} frames in {out / RESULT}")
+
+
+@benchmark.command()
 def table(
     results: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the results of `shortaxis benchmark run`.")],
     protocol: Annotated[str, typer.Option(help="reference, paper, clinical, several with commas, or all.")] = "all",

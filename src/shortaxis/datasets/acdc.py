@@ -3,6 +3,9 @@
 Layout: one folder a patient, such as `patient001`, with `Info.cfg` (ED, ES, Group, Height, Weight, NbFrame; frames counted from 1), the
 cine `patient001_4d.nii.gz`, the frames `patient001_frame01.nii.gz` and their labels `patient001_frame01_gt.nii.gz`.
 Labels: 1 RV, 2 MYO, 3 LV.
+
+The challenge does not say which patient was scanned where. For data of your own in this layout, `Info.cfg` may also have Vendor, Centre and
+FieldStrength (in tesla); what holds for all patients may stand once in `scanner.cfg` beside their folders.
 """
 
 from __future__ import annotations
@@ -34,16 +37,17 @@ if TYPE_CHECKING:
 
 INFO: Final = "Info.cfg"
 _DECIMAL_COMMA: Final = re.compile(r"\d+,\d+")
+SCANNER: Final = "scanner.cfg"
 _IMAGE: Final = re.compile(r"(?P<patient>.+?)_(?:frame(?P<frame>\d+)|4d)\.nii(\.gz)?")
 
 
 @dataclass(frozen=True)
 class AcdcPatient:
-    """What a patient folder's `Info.cfg` says.
+    """What a patient folder's `Info.cfg` says, and the `scanner.cfg` beside the folder of what it leaves open.
 
     Attributes:
         folder: The patient's folder; its name is the patient's.
-        subject: Identifier, group, height and weight.
+        subject: Identifier, group, height, weight, and the scanner's vendor, centre and field strength.
         end_diastole: Number of the ED frame, counted from 1 as in the file names.
         end_systole: Number of the ES frame, counted from 1.
         n_frames: Frames of the whole cine, or None where the file does not say.
@@ -88,27 +92,20 @@ class AcdcImage:
 
 
 def read_patient(folder: Path | str) -> AcdcPatient:
-    """Read `Info.cfg` of one patient; a byte order mark, any ends of lines and a decimal comma are taken as they come.
+    """Read `Info.cfg` of one patient, and `scanner.cfg` beside the patient's folder, if any.
+
+    A byte order mark, any ends of lines and a decimal comma are taken as they come.
 
     Raises:
-        InputError: The file is absent, or names no ED or no ES frame.
+        InputError: `Info.cfg` is absent, a file cannot be read, or no ED or no ES frame is named.
 
     Warns:
         DataWarning: Height or weight is in an unusual unit, or is not plausible and therefore not used.
     """
     folder = Path(folder)
     path = folder / INFO
-    try:
-        lines = _decoded(read_bytes(path)).splitlines()
-    except InputError:
-        raise
-    except FileNotFoundError as error:
-        msg = f"{path}: no such file; an ACDC patient folder needs it to name the ED and ES frames"
-        raise InputError(msg) from error
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"{path}: cannot be read ({error}); copy it again"
-        raise InputError(msg) from error
-    facts = {key.strip(): value.strip() for key, colon, value in (line.partition(":") for line in lines) if colon}
+    beside = folder.absolute().parent / SCANNER
+    facts = (_facts(beside) if beside.is_file() else {}) | _facts(path)
     height, weight, remarks = read_body_size(*(_number(facts, key, path, may_be_zero=True) for key in ("Height", "Weight")))
     for remark in remarks:
         warnings.warn(f"{path}: {remark}", DataWarning, stacklevel=2)
@@ -117,6 +114,9 @@ def read_patient(folder: Path | str) -> AcdcPatient:
         group=facts.get("Group") or None,
         height_cm=height,
         weight_kg=weight,
+        centre=facts.get("Centre") or None,
+        vendor=facts.get("Vendor") or None,
+        field_strength_t=_number(facts, "FieldStrength", path),
     )
     frames = _number(facts, "NbFrame", path)
     return AcdcPatient(folder.absolute(), subject, _frame(facts, "ED", path), _frame(facts, "ES", path), int(frames) if frames else None)
@@ -192,7 +192,19 @@ def read_acdc(root: Path | str) -> Dataset:
             name = f"{patient.name}_frame{number:02d}"
             image, labels = (_existing(patient.folder / f"{name}{ending}") for ending in ("", "_gt"))
             load = partial(_load, name, phase, patient.subject, image, labels)
-            refs.append(FrameRef(name, patient.name, phase, patient.subject.group, load, LabelFile(labels, ACDC)))
+            refs.append(
+                FrameRef(
+                    name,
+                    patient.name,
+                    phase,
+                    patient.subject.group,
+                    load,
+                    LabelFile(labels, ACDC),
+                    vendor=patient.subject.vendor,
+                    centre=patient.subject.centre,
+                    field_strength_t=patient.subject.field_strength_t,
+                )
+            )
     return Dataset("acdc", tuple(sorted(refs, key=lambda ref: ref.name)))
 
 
@@ -261,6 +273,21 @@ def _decoded(content: bytes) -> str:
     """The text of a file that an editor may have stored as UTF-16 or with a byte order mark."""
     utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     return content.decode("utf-16" if utf16 else "utf-8-sig")
+
+
+def _facts(path: Path) -> dict[str, str]:
+    """The lines `KEY: VALUE` of a file."""
+    try:
+        lines = _decoded(read_bytes(path)).splitlines()
+    except InputError:
+        raise
+    except FileNotFoundError as error:
+        msg = f"{path}: no such file; an ACDC patient folder needs it to name the ED and ES frames"
+        raise InputError(msg) from error
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path}: cannot be read ({error}); copy it again"
+        raise InputError(msg) from error
+    return {key.strip(): value.strip() for key, colon, value in (line.partition(":") for line in lines) if colon}
 
 
 def _number(facts: dict[str, str], key: str, path: Path, *, may_be_zero: bool = False) -> float | None:

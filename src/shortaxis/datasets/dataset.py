@@ -43,6 +43,9 @@ class FrameRef:
         load: Reads the pixels and labels.
         labels: Where the labels lie, or None where they are in no NIfTI file.
         annotated: The structures that were annotated.
+        vendor: Scanner vendor, as the data set writes it, or None.
+        centre: Recruiting centre, as the data set writes it, or None.
+        field_strength_t: Strength of the scanner's field in tesla, or None.
     """
 
     name: str
@@ -52,6 +55,9 @@ class FrameRef:
     load: Callable[[], Frame]
     labels: LabelFile | None = field(default=None, compare=False)
     annotated: frozenset[Structure] = frozenset(Structure)
+    vendor: str | None = None
+    centre: str | None = None
+    field_strength_t: float | None = None
 
     @property
     def is_whole(self) -> bool:

@@ -79,7 +79,8 @@ def read_mnms(root: Path | str, csv: Path | str | None = None, split: str | None
             for phase, index in (("ED", known.end_diastole), ("ES", known.end_systole)):
                 name = f"{code}_{phase}"
                 load = partial(_load, name, phase, index, known, image, labels)
-                refs.append(FrameRef(name, code, phase, known.subject.group, load, LabelFile(labels, MNMS, index)))
+                subject, file = known.subject, LabelFile(labels, MNMS, index)
+                refs.append(FrameRef(name, code, phase, subject.group, load, file, vendor=subject.vendor, centre=subject.centre))
     if not refs:
         msg = f"{root}: holds no labelled M&Ms subjects; give the folder that holds {', '.join(SPLITS[part] for part in LABELLED)}"
         raise InputError(msg)

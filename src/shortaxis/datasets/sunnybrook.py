@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ANNOTATED: Final = frozenset({Structure.BACKGROUND, Structure.LV})
+SCANNER: Final[dict[str, Any]] = {"vendor": "GE", "centre": "Sunnybrook", "field_strength_t": 1.5}
+"""All patients were scanned on one kind of scanner, a GE Signa of 1.5 T."""
 BORDER_MM: Final = 2.0
 """Pixels of the cavity whose centres lie nearer than this to the outside are unknown."""
 _NAME: Final = re.compile(r"SC-(?P<group>[A-Z]+(?:-[A-Z]+)?)-\d+")
@@ -58,7 +60,8 @@ def read_sunnybrook(root: Path | str) -> Dataset:
                     msg = f"{path}: no such file; the {phase} frame needs an image and its labels (_gt)"
                     raise InputError(msg)
             load = partial(_load, name, folder.name, phase, group, image, labels)
-            refs.append(FrameRef(name, folder.name, phase, group, load, LabelFile(labels, ACDC), annotated=ANNOTATED))
+            file = LabelFile(labels, ACDC)
+            refs.append(FrameRef(name, folder.name, phase, group, load, file, annotated=ANNOTATED, **SCANNER))
     return Dataset("sunnybrook", tuple(refs))
 
 

@@ -42,15 +42,26 @@ class TotalLoss:
             valid: bool (B,), False for padding.
             ends: bool (B,), True for the first two and the last two slices of a stack.
         """
-        weight = valid.float()
-        if self.end_weight != 1:
-            weight = weight * (1 + (self.end_weight - 1) * ends.float())
+        weight = self.slice_weights(valid, ends)
         total = self.loss(probabilities, labels, weight)
         if self.member_weight:
             total = total + self.member_weight * member_loss(self.loss, members, labels, weight)
         if self.diversity is not None:
             total = total + self.diversity_weight * self.diversity(members, labels, weight)
         return total
+
+    def leave_out(self, labels: Tensor, annotated: Tensor) -> None:
+        """Leave what is not annotated out of whatever the loss looks at besides the arguments of its next call; here there is nothing.
+
+        Args:
+            labels: int64 (B, H, W), `UNKNOWN` where nothing is known.
+            annotated: bool (B, C), the classes that are annotated in each slice.
+        """
+
+    def slice_weights(self, valid: Tensor, ends: Tensor) -> Tensor:
+        """How much each slice counts, float32 (B,); the arguments are those of a call."""
+        weight = valid.float()
+        return weight if self.end_weight == 1 else weight * (1 + (self.end_weight - 1) * ends.float())
 
 
 def member_loss(loss: Loss, members: Tensor, labels: Tensor, weight: Tensor) -> Tensor:

@@ -12,6 +12,16 @@ from shortaxis.errors import InputError
 from shortaxis.networks.cost import Cost, network_cost
 from shortaxis.networks.deeplabv3plus import DeepLabV3Plus
 from shortaxis.networks.depth_unet import DepthUNet
+from shortaxis.networks.fcnn2d import Fcnn2D
+from shortaxis.networks.fcnn3d import Fcnn3D
+from shortaxis.networks.fct import FCT
+from shortaxis.networks.isensee2d import Isensee2D
+from shortaxis.networks.isensee3d import Isensee3D
+from shortaxis.networks.nnunet_like import NnUNetLike
+from shortaxis.networks.parallel_merit import ParallelMERIT
+from shortaxis.networks.resnet34_unet import ResNet34UNet
+from shortaxis.networks.swin_unet import SwinUNet
+from shortaxis.networks.transunet import TransUNet
 from shortaxis.networks.unet import UNet
 from shortaxis.registry import Registry
 
@@ -25,6 +35,16 @@ NETWORKS: Final[Registry[Callable[..., nn.Module]]] = Registry(
     {
         "deeplabv3plus": DeepLabV3Plus,
         "depth-unet": DepthUNet,
+        "fcnn2d": Fcnn2D,
+        "fcnn3d": Fcnn3D,
+        "fct": FCT,
+        "isensee2d": Isensee2D,
+        "isensee3d": Isensee3D,
+        "nnunet-like": NnUNetLike,
+        "parallel-merit": ParallelMERIT,
+        "resnet34-unet": ResNet34UNet,
+        "swin-unet": SwinUNet,
+        "transunet": TransUNet,
         "unet": UNet,
     },
 )

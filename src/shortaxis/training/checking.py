@@ -19,6 +19,7 @@ from shortaxis.networks import build_network
 from shortaxis.preprocessing import build_grid
 from shortaxis.training.policies import build_policy
 from shortaxis.training.policies.weights_search import check_search
+from shortaxis.training.pretraining import check_pretrained
 
 if TYPE_CHECKING:
     from shortaxis.training.recipe import Recipe
@@ -44,6 +45,7 @@ def check_recipe(recipe: Recipe, source: str) -> None:
         build_augmenting(recipe.augmenting)
         for group in recipe.members:
             _try_network(group.network, msgspec.json.encode(group.options))
+            check_pretrained(group)
         rule, options = _named(recipe.pooling, "pooling", "rule")
         said = torch.full((sum(group.count for group in recipe.members), 1, N_CLASSES, _EDGE, _EDGE), 1 / N_CLASSES)
         StreamingEnsemble([nn.Identity()], build_pooling(rule, **options)).pool(said)

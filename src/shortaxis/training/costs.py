@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import torch
 
 from shortaxis.networks import NETWORKS, build_network, network_cost
@@ -50,8 +52,14 @@ def count_recipe(recipe: str, size: int | None = None) -> list[dict[str, Any]]:
 
 
 def _cost(name: str, options: dict[str, Any], size: int) -> Cost:
+    return _counted(name, NETWORKS.named(name), msgspec.json.encode(options), size)
+
+
+@lru_cache(maxsize=256)
+def _counted(name: str, _constructor: object, options: bytes, size: int) -> Cost:
+    """Count once what takes seconds for a network of many layers; the constructor is in the key, since a name may be given to another."""
     with torch.device("meta"):  # no weights are drawn, since none is used
-        network = build_network(name, **options)
+        network = build_network(name, **msgspec.json.decode(options))
     return network_cost(network, size)
 
 

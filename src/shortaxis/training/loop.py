@@ -24,6 +24,7 @@ from shortaxis.training.batches import BatchPlan, iterate_batches, pack_epoch
 from shortaxis.training.checkpoint import load_checkpoint, read_state, save_checkpoint
 from shortaxis.training.compiling import is_compiled, is_failure_of_compiler, reason_of
 from shortaxis.training.difference import difference
+from shortaxis.training.optimizers import decay_of, optimizer_of
 from shortaxis.training.recipe import recipe_from_dict, recipe_to_dict
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from shortaxis.ensemble import StreamingEnsemble
     from shortaxis.training.processes import Processes
-    from shortaxis.training.recipe import Recipe, Schedule
+    from shortaxis.training.recipe import Recipe
     from shortaxis.training.resident import ResidentSet
 
 LOG_EVERY = 25
@@ -234,6 +235,7 @@ class Run:
         if annotated is not None:
             shown = annotated[owner]
             probabilities, members = (merge_unannotated(values, labels, shown) for values in (probabilities, members))
+            self.loss.leave_out(labels, shown)
             labels = known_labels(labels)
         loss = self.loss(probabilities, members, labels, valid, ends)
         self.optimizer.zero_grad(set_to_none=True)
@@ -341,11 +343,7 @@ def learning_rate(recipe: Recipe, step: int, *, total: int, warmup: float) -> fl
     peak, schedule = recipe.optimizer.learning_rate, recipe.schedule
     if step < warmup:
         return peak * (step + 1) / (warmup + 1)
-    return peak * _decay(schedule, (step - warmup) / max(total - warmup, 1))
-
-
-def _decay(schedule: Schedule, done: float) -> float:
-    return 1.0 if schedule.decay == "constant" else (1 + math.cos(math.pi * done)) / 2
+    return peak * decay_of(schedule, (step - warmup) / max(total - warmup, 1))
 
 
 def build_loss(recipe: Recipe) -> TotalLoss:
@@ -361,12 +359,7 @@ def build_loss(recipe: Recipe) -> TotalLoss:
 
 def build_optimizer(recipe: Recipe, ensemble: StreamingEnsemble) -> Optimizer:
     """Build the one optimizer of all members."""
-    options, parameters = recipe.optimizer, list(ensemble.parameters())
-    if options.name == "rmsprop":
-        return torch.optim.RMSprop(
-            parameters, lr=options.learning_rate, weight_decay=options.weight_decay, momentum=options.momentum, foreach=True
-        )
-    return torch.optim.AdamW(parameters, lr=options.learning_rate, weight_decay=options.weight_decay, fused=parameters[0].is_cuda or None)
+    return optimizer_of(recipe.optimizer, list(ensemble.parameters()))
 
 
 def _to_device(values: Tensor, device: torch.device) -> Tensor:

@@ -30,11 +30,14 @@ class Members(_Table, frozen=True):
         network: Registered name.
         count: How many of them.
         options: Options of the network's constructor.
+        pretrained: File or folder of published weights that the members start from, which are never downloaded; None starts from random
+            ones. The network says what it takes, by its method `load_pretrained`.
     """
 
     network: str
     count: Count = 1
     options: dict[str, Any] = {}
+    pretrained: str | None = None
 
 
 class Objective(_Table, frozen=True):
@@ -59,40 +62,58 @@ class Optimizer(_Table, frozen=True):
     """`[optimizer]`: one optimizer for all members.
 
     Attributes:
-        name: `rmsprop` or `adamw`.
+        name: `rmsprop`, `adamw`, `adam` or `sgd`.
         learning_rate: Peak learning rate.
         weight_decay: As torch defines it for the optimizer.
-        momentum: For rmsprop only.
+        momentum: For rmsprop and sgd only.
+        nesterov: For sgd only: Nesterov's momentum, which must be above zero then.
         clip: Largest norm of the whole gradient; None does not clip.
     """
 
-    name: Literal["rmsprop", "adamw"]
+    name: Literal["rmsprop", "adamw", "adam", "sgd"]
     learning_rate: Positive
     weight_decay: NotNegative = 0.0
     momentum: NotNegative = 0.0
+    nesterov: bool = False
     clip: Positive | None = 1.0
+
+    def __post_init__(self) -> None:
+        if self.momentum and self.name not in {"rmsprop", "sgd"}:
+            msg = f"`momentum` means nothing to {self.name}; take it out"
+            raise ValueError(msg)
+        if self.nesterov and not (self.name == "sgd" and self.momentum):
+            msg = "`nesterov` needs sgd with a `momentum` above 0"
+            raise ValueError(msg)
 
 
 class Schedule(_Table, frozen=True):
-    """`[schedule]`: linear warm-up, then a cosine to zero; `constant` keeps the peak after the warm-up.
+    """`[schedule]`: linear warm-up, then a decay of the learning rate.
 
     Attributes:
         epochs: Length of the run; an epoch is as many steps as the first pass over the frames has batches.
         steps: Length of the run in optimizer steps, in place of `epochs`: the same however many frames there are.
         warmup_epochs: Length of the warm-up.
         warmup_steps: Length of the warm-up in optimizer steps, added to `warmup_epochs`.
-        decay: `cosine` or `constant`.
+        decay: `cosine` to zero; `constant`; `polynomial` of power 0.9 to zero; `exponential` to the share `final` of the peak; or `tenths`,
+            a tenth of what it was at each share of the run in `at`.
+        final: Share of the peak that an exponential decay ends with.
+        at: Shares of the run behind the warm-up, in (0, 1), at which `tenths` acts.
     """
 
     epochs: Count | None = None
     steps: Count | None = None
     warmup_epochs: NotNegative = 0.0
     warmup_steps: Annotated[int, msgspec.Meta(ge=0)] = 0
-    decay: Literal["cosine", "constant"] = "cosine"
+    decay: Literal["cosine", "constant", "polynomial", "exponential", "tenths"] = "cosine"
+    final: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.01
+    at: tuple[Annotated[float, msgspec.Meta(gt=0, lt=1)], ...] = ()
 
     def __post_init__(self) -> None:
         if (self.epochs is None) == (self.steps is None):
             msg = "give the length of the schedule either as `epochs` or as `steps`"
+            raise ValueError(msg)
+        if bool(self.at) != (self.decay == "tenths"):
+            msg = "`at` and the decay `tenths` go together; give both or neither"
             raise ValueError(msg)
 
 

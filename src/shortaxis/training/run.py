@@ -27,6 +27,7 @@ from shortaxis.training.compiling import forget_graphs, is_compiled
 from shortaxis.training.difference import difference
 from shortaxis.training.policies import TrainingSet, build_policy
 from shortaxis.training.policies.weights_search import patients_aside, refuse_unfit_search, with_best_weights
+from shortaxis.training.pretraining import describe_pretrained
 from shortaxis.training.processes import joined_processes
 from shortaxis.training.recipe import recipe_from_dict, recipe_to_dict
 from shortaxis.training.resident import load_resident
@@ -263,7 +264,8 @@ def _finish(
 
 
 def _facts(recipe: Recipe, training: Dataset, split: Split | None, device: torch.device) -> dict[str, Any]:
-    return {
+    pretrained, plugins = describe_pretrained(recipe), loaded_plugins()
+    facts: dict[str, Any] = {
         "recipe": recipe_to_dict(recipe),
         "data": training.name,
         "train_patients": list(training.patients),
@@ -272,4 +274,5 @@ def _facts(recipe: Recipe, training: Dataset, split: Split | None, device: torch
         "torch": torch.__version__,
         "hardware": device_in_words(device),
         "date": datetime.now(UTC).date().isoformat(),
-    } | ({"plugins": plugins} if (plugins := loaded_plugins()) else {})
+    }
+    return facts | ({"pretrained": pretrained} if pretrained else {}) | ({"plugins": plugins} if plugins else {})

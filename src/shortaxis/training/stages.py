@@ -10,8 +10,10 @@ import torch
 
 from shortaxis.ensemble.model_file import ModelSpec, read_model, read_spec, save_model
 from shortaxis.errors import InputError
+from shortaxis.training.deep_supervision import with_deep_supervision
 from shortaxis.training.difference import difference
 from shortaxis.training.loop import Run, refuse_other_run, schedule_length
+from shortaxis.training.pretraining import load_pretrained
 from shortaxis.training.recipe import recipe_from_dict, recipe_to_dict
 from shortaxis.training.run_log import RunLog
 
@@ -176,6 +178,7 @@ class Course:
         torch.manual_seed(stage.recipe.seed)
         spec = spec_of(stage.recipe)
         ensemble = spec.build()
+        load_pretrained(ensemble, stage.recipe)
         if earlier is not None:
             ensemble.load_state_dict(earlier.state_dict())
         elif self.start is not None:
@@ -184,7 +187,8 @@ class Course:
         ensemble = ensemble.to(self.processes.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         resident = self.training.resident
         data = resident.take(self.frames[index]) if self.frames[index] != list(range(len(resident.depths))) else resident
-        run = Run(stage.recipe, ensemble, data, folder / CHECKPOINT, self.processes)
+        run = (stage.run or Run)(stage.recipe, ensemble, data, folder / CHECKPOINT, self.processes)
+        run.loss = with_deep_supervision(run.loss, ensemble)
         if resume and (folder / CHECKPOINT).exists():
             run.resume()
         before, steps_before, seconds_before = (run.step, run.seconds), self.step, self.seconds

@@ -61,6 +61,16 @@ def test_each_makers_study_is_read_as_it_was_written_whatever_the_order_of_files
     assert study.source.notes == ()
 
 
+@pytest.mark.parametrize(("written", "tesla"), [(None, None), ("1.5", 1.5), ("15000", 1.5), ("30000", 3.0), ("0", None)])
+def test_field_strength_is_read_in_tesla(tmp_path, cine, written, tesla):
+    for path in write_dicom(tmp_path, cine):
+        dataset = pydicom.dcmread(path)
+        if written is not None:
+            dataset.MagneticFieldStrength = written
+        dataset.save_as(path)
+    assert read(tmp_path).subject.field_strength_t == tesla
+
+
 @pytest.mark.parametrize(
     ("clock", "times"),
     [

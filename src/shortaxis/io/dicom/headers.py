@@ -51,7 +51,7 @@ WANTED: Final = frozenset(
         "RRIntervalTimeNominal", "HeartRate", "ScanningSequence", "SequenceName", "EchoTime", "EffectiveEchoTime",
         "InversionTime", "InversionTimes", "PhaseContrast", "RescaleSlope", "RescaleIntercept", "PatientSize", "PatientWeight",
         "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "DimensionIndexSequence", "DimensionIndexValues",
-        "PulseSequenceName", "SequenceVariant", "ContrastBolusAgent", "Tagging", "InversionRecovery",
+        "PulseSequenceName", "SequenceVariant", "ContrastBolusAgent", "Tagging", "InversionRecovery", "MagneticFieldStrength",
     ]
 )
 # fmt: on
@@ -151,6 +151,7 @@ class Plane:
     has_contrast: bool = False
     is_tagged: bool = False
     stored: Geometry | None = None
+    field_strength_t: float | None = None
 
 
 @cache
@@ -251,7 +252,15 @@ def _plane(path: Path, frame: int, header: Mapping[str, Any]) -> Plane | str:
         ).lower(),
         has_contrast=bool(header.get("ContrastBolusAgent")),
         is_tagged=header.get("Tagging") not in {None, "", "NONE"},
+        field_strength_t=_tesla(number(header.get("MagneticFieldStrength"))),
     )
+
+
+def _tesla(strength: float | None) -> float | None:
+    """A field strength in tesla; some scanners write gauss. None for what is no strength."""
+    if strength is None or not 0 < strength < math.inf:
+        return None
+    return strength / 10_000 if strength > 100 else strength
 
 
 def _spanned(orientation: tuple[float, ...]) -> float:

@@ -335,8 +335,14 @@ def _subject(path: Path, planes: Sequence[Plane]) -> tuple[Subject, list[str]]:
     """What is known of the patient, and what has to be said of the body size."""
     height, weight, remarks = read_body_size(_median(plane.height_m for plane in planes), _median(plane.weight_kg for plane in planes))
     folder = path.resolve()
-    identifier = folder.name if path.is_dir() else folder.stem
-    return Subject(identifier=identifier, height_cm=height, weight_kg=weight, vendor=planes[0].manufacturer), remarks
+    subject = Subject(
+        identifier=folder.name if path.is_dir() else folder.stem,
+        height_cm=height,
+        weight_kg=weight,
+        vendor=planes[0].manufacturer,
+        field_strength_t=planes[0].field_strength_t,
+    )
+    return subject, remarks
 
 
 def _median(values: Iterable[float | None]) -> float | None:

@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from shortaxis.errors import InputError
 from shortaxis.registry import Registry
+from shortaxis.training.policies.adversarial import Adversarial
 from shortaxis.training.policies.bagging import Bagging
+from shortaxis.training.policies.da_dunn import DaDunn
+from shortaxis.training.policies.folds import Folds
+from shortaxis.training.policies.iterative import Iterative
 from shortaxis.training.policies.joint import Joint
 from shortaxis.training.policies.meta import MetaStacking
 from shortaxis.training.policies.policy import Assembled, Policy, Stage, TrainingSet
 from shortaxis.training.policies.soup import Soup
 from shortaxis.training.policies.stacking import Stacking
+from shortaxis.training.policies.unlearning import Unlearning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,11 +24,16 @@ if TYPE_CHECKING:
 POLICIES: Final[Registry[Callable[..., Policy]]] = Registry(
     "policy",
     {
+        "adversarial": Adversarial,
         "bagging": Bagging,
+        "da-dunn": DaDunn,
+        "folds": Folds,
+        "iterative": Iterative,
         "joint": Joint,
         "meta": MetaStacking,
         "soup": Soup,
         "stacking": Stacking,
+        "unlearning": Unlearning,
     },
 )
 

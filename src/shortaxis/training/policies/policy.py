@@ -15,10 +15,11 @@ import numpy as np
 from shortaxis.ensemble import StreamingEnsemble, build_pooling
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from shortaxis.datasets.dataset import Dataset
     from shortaxis.ensemble.model_file import ModelSpec
+    from shortaxis.training.loop import Run
     from shortaxis.training.recipe import Recipe
     from shortaxis.training.resident import ResidentSet
 
@@ -34,6 +35,7 @@ class Stage:
         members: Positions of the stage's members in the ensemble of the whole recipe.
         kept: Whether the trained weights go into the model.
         start: Name of an earlier stage of the same members, from whose averaged weights this one goes on; None begins as the run does.
+        run: What does the training, with the arguments of `shortaxis.training.loop.Run`; None is that itself.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Stage:
     members: tuple[int, ...]
     kept: bool = True
     start: str | None = None
+    run: Callable[..., Run] | None = None
 
 
 @dataclass(frozen=True)
