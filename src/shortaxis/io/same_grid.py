@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from shortaxis.io.nifti import NiftiSource, outline_nifti
+from shortaxis.io.nifti import outline_nifti
+from shortaxis.io.nifti_header import NiftiSource
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +66,7 @@ def _place_difference(mine: NDArray[np.float64], other: NDArray[np.float64], sha
     angle = float(np.degrees(np.arccos(np.clip(cosines, -1, 1))).max())
     if angle > SAME_DIRECTION_DEG:
         return f"its axes are turned by {angle:.1f}°"
-    if not np.allclose(*lengths, rtol=SAME_LENGTH, atol=0.0):
+    if not np.allclose(lengths[0], lengths[1], rtol=SAME_LENGTH, atol=0.0):
         return None  # one of the two says no lengths, and so no place either
     centre = np.array([*((n - 1) / 2 for n in shape[:3]), 1.0])
     distance = float(np.linalg.norm((mine - other)[:3] @ centre))
