@@ -61,12 +61,12 @@ def grid_difference(path: Path | str, study: Study) -> str | None:
 
 
 def _place_difference(mine: NDArray[np.float64], other: NDArray[np.float64], shape: tuple[int, ...], smallest: float) -> str | None:
-    lengths = [np.linalg.norm(affine[:3, :3], axis=0) for affine in (mine, other)]
-    cosines = (mine[:3, :3] * other[:3, :3]).sum(axis=0) / (lengths[0] * lengths[1])
+    here, there = (np.linalg.norm(affine[:3, :3], axis=0) for affine in (mine, other))
+    cosines = (mine[:3, :3] * other[:3, :3]).sum(axis=0) / (here * there)
     angle = float(np.degrees(np.arccos(np.clip(cosines, -1, 1))).max())
     if angle > SAME_DIRECTION_DEG:
         return f"its axes are turned by {angle:.1f}°"
-    if not np.allclose(lengths[0], lengths[1], rtol=SAME_LENGTH, atol=0.0):
+    if not np.allclose(here, there, rtol=SAME_LENGTH, atol=0.0):
         return None  # one of the two says no lengths, and so no place either
     centre = np.array([*((n - 1) / 2 for n in shape[:3]), 1.0])
     distance = float(np.linalg.norm((mine - other)[:3] @ centre))

@@ -103,8 +103,8 @@ def reoriented(model: Model, segmentation: Segmentation, rv_sureness: Sequence[f
         The study in that orientation, whose outputs still go to the grid of its file, and what to remark; None where all stays.
     """
     study = segmentation.study
-    if not isinstance(study.source, NiftiSource):
-        return None
+    if model.finder is not None or not isinstance(study.source, NiftiSource):
+        return None  # an aligned grid follows the heart, however it lies
     phase = int((segmentation.labels != Structure.BACKGROUND).sum(axis=(1, 2, 3)).argmax())
     plane = (study.spacing[1], study.spacing[2])
     unknown = study.source.directions is None
