@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from shortaxis.io.layout import Layout
+from shortaxis.io.nifti_header import NiftiSource
 from shortaxis.labels import Structure
 from shortaxis.segmenting.findings import Findings
 from shortaxis.study import Segmentation, Study, Subject
@@ -50,3 +55,18 @@ def test_what_is_not_known_is_null_with_a_reason():
     row = findings.to_dict({"name": "m"})["indices"]["lv_esv"]
     assert row["value"] is None
     assert "end-systolic" in row["reason"]
+
+
+def test_with_an_implausible_spacing_ratios_stay_and_volumes_have_the_reason():
+    layout = Layout((10, 10, 2))
+    source = NiftiSource(Path("a.nii"), None, layout.shape, layout, None, no_volumes="its spacing is odd")
+    findings = Findings("x")
+    for n_lv, phase in ((80, "ED"), (50, "ES")):
+        image = frame(n_lv, phase=phase)
+        findings.add(replace(image, study=replace(image.study, source=source)), f"{phase}.nii")
+    found = findings.indices()
+    assert found["lv_ef"].value == pytest.approx(100 * 30 / 80)
+    assert findings.phases == "named"
+    for name in ("lv_edv", "lv_esv", "lv_sv", "lv_mass", "lv_edv_indexed", "sv_difference"):
+        assert found[name].value is None
+        assert found[name].reason == "its spacing is odd"
