@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from shortaxis.errors import InputError
+from shortaxis.indices.body import body_size
 from shortaxis.inspection.dicom_study import inspect_dicom
 from shortaxis.inspection.nifti_file import MOST_VOXELS, Budget, inspect_nifti
 from shortaxis.inspection.others import MODEL_ENDING, dataset_kind, inspect_dataset, inspect_model
@@ -92,6 +93,10 @@ def _inspect_study(study: PlannedStudy, budget: Budget) -> Inspection:
         "weight_kg": subject.weight_kg,
         "images": [image.path.name for image in study.images],
     }
+    if subject.height_cm is not None and subject.weight_kg is not None:
+        implausible = body_size(subject.height_cm, subject.weight_kg)[1]
+        if implausible is not None:
+            found.add("warning", f"{implausible}; nothing is indexed by body size", "correct Info.cfg")
     found.parts = [inspect_nifti(image.path, budget, phases_named=True) for image in study.images]
     _compare_frames([part for image, part in zip(study.images, found.parts, strict=True) if image.acdc and image.acdc.frame], found)
     return found
