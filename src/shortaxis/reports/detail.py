@@ -107,7 +107,7 @@ def mosaic(report: StudyReport, pictures: Pictures, *, basal_first: bool) -> lis
     for place in shown_frames(report):
         frame = report.frames[place]
         name, risks = frame_name(frame), frame.slice_risk
-        depth = slices.get(frame.image, pictures.grey.shape[1])
+        depth = slices.get(frame.image, int(pictures.grey.shape[1]))
         ends = {0: "base" if basal_first else "apex", depth - 1: "apex" if basal_first else "base"} if depth > 1 else {}
         tiles = []
         for index in range(depth):
