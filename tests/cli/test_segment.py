@@ -13,6 +13,7 @@ import pytest
 
 from shortaxis.ensemble.model_file import file_sha256, read_spec, save_model
 from shortaxis.segmenting import single
+from shortaxis.segmenting.trusting import segment_judged
 
 FRAME_OUTPUTS = ["frame.indices.json", "frame.nii.gz", "frame.report.html", "frame.report.json", "segment.json", "summary.csv"]
 
@@ -244,3 +245,16 @@ def test_views_are_pooled_told_and_kept_apart_from_a_run_without_them(run, frame
     many = run("segment", frame, "--views", 12, "--out", tmp_path / "many")
     assert (many.exit_code, (tmp_path / "many").exists()) == (2, False)
     assert "views: 12 " in " ".join(many.stderr.split())
+
+
+def test_a_study_in_which_nothing_is_found_is_named_and_leaves_with_1(run, frame, tmp_path, monkeypatch):
+    def blind(*words, **options):
+        judged = segment_judged(*words, **options)
+        judged.segmentation.labels[:] = 0
+        return judged
+
+    monkeypatch.setattr("shortaxis.segmenting.single.segment_judged", blind)
+    result = run("segment", frame, "--out", tmp_path / "out", "--no-report")
+    assert result.exit_code == 1
+    assert str(frame) in result.stderr
+    assert "nothing_found" in json.loads((tmp_path / "out" / "segment.json").read_text())["studies"][0]["flags"]

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from shortaxis.io.layout import Layout
+from shortaxis.io.nifti_header import NiftiSource
 from shortaxis.labels import Structure
 from shortaxis.segmenting.findings import Findings
 from shortaxis.study import Segmentation, Study, Subject
@@ -70,3 +73,18 @@ def test_where_slices_are_missing_values_are_lower_bounds_without_interval(n_pha
     assert not any("interval" in row for row in rows.values())
     assert "missing" in rows["lv_edv"]["interval_note"]
     assert findings.frames[0]["lv_ml"] == pytest.approx(40)
+
+
+def test_with_an_implausible_spacing_ratios_stay_and_volumes_have_the_reason():
+    layout = Layout((10, 10, 2))
+    source = NiftiSource(Path("a.nii"), None, layout.shape, layout, None, no_volumes="its spacing is odd")
+    findings = Findings("x")
+    for n_lv, phase in ((80, "ED"), (50, "ES")):
+        image = frame(n_lv, phase=phase)
+        findings.add(replace(image, study=replace(image.study, source=source)), f"{phase}.nii")
+    found = findings.indices()
+    assert found["lv_ef"].value == pytest.approx(100 * 30 / 80)
+    assert findings.phases == "named"
+    for name in ("lv_edv", "lv_esv", "lv_sv", "lv_mass", "lv_edv_indexed", "sv_difference"):
+        assert found[name].value is None
+        assert found[name].reason == "its spacing is odd"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import jsonschema
@@ -217,3 +218,22 @@ class TestDicom:
 
 def test_nifti_files_name_no_patient_even_when_asked(cine):
     assert report_of(cine, wishes={"keep_identifiers": True}).patient is None
+
+
+def test_ed_and_es_with_different_slice_counts_have_a_report_with_the_slices_of_each(heart, tmp_path):
+    ed, es = heart.study.end_diastole, heart.study.end_systole
+    images = [segmented(heart, tmp_path / "ed.nii", ed), segmented(heart, tmp_path / "es.nii", es)]
+    whole = images[1].judged.segmentation
+    fewer = replace(whole.study, pixels=whole.study.pixels[:, 1:-1])
+    write_like(fewer.pixels, replace(fewer, source=None), tmp_path / "es.nii", dtype=np.float32)
+    judged = images[1].judged._replace(segmentation=Segmentation(fewer, whole.labels[:, 1:-1]), entropy=None)
+    images[1] = SegmentedImage(images[1].planned, judged)
+    findings = Findings("heart")
+    for image in images:
+        risks = [[0.25] * image.study.n_slices]
+        findings.add(image.judged.segmentation, image.planned.path.name, 1, image.judged.verdicts, risks)
+    planned = PlannedStudy("heart", tmp_path, tuple(image.planned for image in images), Path("indices.json"))
+    write_report(build_report(planned, images, findings, [], told()), show_pixels(images), planned, tmp_path)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.count('class="risk"') == heart.study.n_slices + heart.study.n_slices - 2
+    assert findings.indices()["lv_ef"].value is not None

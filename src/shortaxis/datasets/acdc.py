@@ -108,7 +108,7 @@ def read_patient(folder: Path | str) -> AcdcPatient:
     facts = (_facts(beside) if beside.is_file() else {}) | _facts(path)
     height, weight, remarks = read_body_size(*(_number(facts, key, path, may_be_zero=True) for key in ("Height", "Weight")))
     for remark in remarks:
-        warnings.warn(f"{path}: {remark}", DataWarning, stacklevel=2)
+        warnings.warn(f"{path}: {remark}", DataWarning, stacklevel=1)  # from one place, so that it is shown once
     subject = Subject(
         identifier=folder.absolute().name,
         group=facts.get("Group") or None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from shortaxis.datasets import kind_of
 from shortaxis.errors import InputError
+from shortaxis.indices.body import body_size
 from shortaxis.inspection.dicom_study import inspect_dicom
 from shortaxis.inspection.nifti_file import MOST_VOXELS, Budget, inspect_nifti
 from shortaxis.inspection.others import MODEL_ENDING, dataset_kind, inspect_dataset, inspect_model
@@ -126,6 +127,9 @@ def _inspect_study(study: PlannedStudy, budget: Budget, series: int | str | None
             "height_cm": subject.height_cm,
             "weight_kg": subject.weight_kg,
         }
+        implausible = body_size(subject.height_cm, subject.weight_kg)[1] if subject.height_cm and subject.weight_kg else None
+        if implausible is not None:
+            found.add("warning", f"{implausible}; nothing is indexed by body size", "correct Info.cfg")
     if series is not None:
         found.add("error", f"--series {series} names a DICOM series, and this is no DICOM study", "leave --series out")
     return found
