@@ -29,7 +29,7 @@ FEWEST_SLICES: Final = 3
 REACH: Final = 3.5
 """Slice distances beyond a stack up to which a deviating slice belongs to it."""
 SAME_SLICE: Final = 0.4
-"""Share of the slice distance within which two slices show one place; every other slice of a stack is half a distance away from the rest."""
+"""Share of the slice distance within which two slices show one place; where every other slice deviates, they are half a distance apart."""
 _USUAL_MM: Final = 8.0
 """Slice distance where a stack has one slice and no thickness is known."""
 
