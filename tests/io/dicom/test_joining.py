@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 from shortaxis.io.dicom.series import choose, stacks_of
 
 SHAPE = (60, 70)
+AXIS = np.array([0.65, -0.60, -0.45]) / np.linalg.norm([0.65, -0.60, -0.45])
 
 
 def tilted(planes, degrees, about=0):
@@ -41,7 +42,7 @@ def test_a_turned_or_tilted_slice_belongs_to_its_stack(cine_of, tmp_path, degree
     stack, _ = taken(planes, tmp_path)
     assert [len(images) for images in stack.slices] == [6] * 6
     assert [images[0].stored is not None for images in stack.slices] == [False, False, True, False, False, False]
-    places = [np.array(images[0].position) @ np.array([0.65, -0.6, -0.45]) for images in stack.slices]
+    places = [np.array(images[0].position) @ AXIS for images in stack.slices]
     assert np.ptp(np.diff(places)) < 0.05
 
 
@@ -62,6 +63,12 @@ def test_a_fan_is_one_stack_around_its_middle(cine_of, tmp_path):
 def test_halves_planned_apart_are_joined(cine_of, tmp_path):
     planes = cine_of(3, series_uid="a") + tilted(cine_of(3, 24.0, series_uid="b"), 0.8)
     assert len(taken(planes, tmp_path)[0].slices) == 6
+
+
+def test_every_other_slice_may_deviate(cine_of, make_cine, tmp_path):
+    planes = cine_of(3) + make_cine(3, 6, start=4.0, shape=(90, 88), spacing=(1.0, 1.0))
+    stack, _ = taken(planes, tmp_path)
+    assert [round(float(np.array(images[0].position) @ AXIS)) for images in stack.slices] == [0, 4, 8, 12, 16, 20]
 
 
 def test_a_whole_stack_planned_again_a_little_tilted_stays_apart(cine_of, tmp_path):

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 FEWEST_SLICES: Final = 3
 REACH: Final = 3.5
 """Slice distances beyond a stack up to which a deviating slice belongs to it."""
+SAME_SLICE: Final = 0.4
+"""Share of the slice distance within which two slices show one place; where every other slice deviates, they are half a distance apart."""
 _USUAL_MM: Final = 8.0
 """Slice distance where a stack has one slice and no thickness is known."""
 
@@ -153,6 +155,6 @@ def _completes(there: Sequence[float], places: Sequence[float], thickness: float
     """Whether slices at some places along the normal fill a stack: near enough to it, and few where it has slices already."""
     usual = float(np.median(np.diff(np.sort(places)))) if len(places) > 1 else thickness or _USUAL_MM
     away = np.abs(np.subtract.outer(np.array(there), np.array(places))).min(axis=1)
-    covered = int((away < usual / 2).sum())
+    covered = int((away < SAME_SLICE * usual).sum())
     near = away.min() <= REACH * max(usual, thickness or 0.0)
     return bool(near and (covered == 0 if len(there) < FEWEST_SLICES else 2 * covered < len(there)))

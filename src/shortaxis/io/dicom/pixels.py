@@ -107,7 +107,10 @@ def _check_streams(dataset: Dataset, frames: Sequence[int]) -> None:
         return
     count = int(dataset.get("NumberOfFrames") or 1)
     for number in frames:
-        size = coded_size(get_frame(dataset.PixelData, number, number_of_frames=count))
+        try:
+            size = coded_size(get_frame(dataset.PixelData, number, number_of_frames=count))
+        except ValueError:  # what cannot be taken apart, the decoder refuses
+            return
         if size is not None and size != (dataset.Rows, dataset.Columns):
             msg = f"frame {number + 1} is coded with {size[0]} × {size[1]} pixels, but the header says {dataset.Rows} × {dataset.Columns}"
             raise ClaimError(msg)
