@@ -99,7 +99,7 @@ class TestInfo:
 @pytest.fixture(scope="module")
 def hearts():
     """Two virtual patients, small."""
-    return [make_phantom(seed, n_phases=5, n_slices=3, spacing=(12.0, 6.0, 6.0), identifier=f"P{seed}") for seed in (1, 2)]
+    return [make_phantom(seed, n_phases=5, n_slices=3, spacing=(12.0, 4.0, 4.0), identifier=f"P{seed}") for seed in (1, 2)]
 
 
 @pytest.fixture(scope="module")

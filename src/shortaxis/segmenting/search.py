@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from shortaxis.datasets.images import ImageRef
 
+_GZIP: Final = b"\x1f\x8b"
 MOST_LEVELS: Final = 5
 """How deep below a folder NIfTI images are looked for."""
 
@@ -93,6 +94,10 @@ def _at_file(source: Path) -> list[PlannedStudy]:
             return _of_dataset("packed", source)
     if archive is not None:
         return [unfit(source, f"{source}: is a {archive} archive; unpack it and give the folder or file that was in it")]
+    with source.open("rb") as file:
+        if file.read(len(_GZIP)) == _GZIP:
+            msg = f"{source}: is compressed with gzip; unpack it, or name it .nii.gz where it is a NIfTI file"
+            return [unfit(source, msg)]
     return [unfit(source, f"{source}: is neither a NIfTI file (.nii or .nii.gz) nor a DICOM file; convert it, or give a folder")]
 
 

@@ -15,7 +15,6 @@ from shortaxis.io import refuse_unfit, write_like
 from shortaxis.io.atomic import write_json
 from shortaxis.io.dicom.segmentation import write_dicom_seg
 from shortaxis.io.nifti_maps import write_maps
-from shortaxis.labels import FOREGROUND
 from shortaxis.segmenting.encoding import as_utf8
 from shortaxis.segmenting.findings import Findings
 from shortaxis.segmenting.inputs import state_of
@@ -101,7 +100,7 @@ def segment_study(planned: PlannedStudy, stage: Path, task: Task, on_share: Call
             report = build_report(planned, images, findings, flags, _told(planned, task, time.perf_counter() - since))
         write_report(report, show_pixels(images), planned, stage)
         found |= {"report": planned.report("json").as_posix(), "page": planned.report("html").as_posix()}
-    if empty := _empty_frames(findings):
+    if empty := _empty_frames(findings, images):
         found["nothing_found_in"] = empty
     return found | _in_short(content, findings, flags, calibrated=task.opened.calibration is not None) | {"state": state}
 
@@ -212,15 +211,19 @@ def _write_dicom_seg(image: SegmentedImage, stage: Path, task: Task) -> list[Pat
         raise UnfitError(error) from error
 
 
-def _empty_frames(findings: Findings) -> list[str]:
-    """Which of ED and ES show none of the structures; `all frames` where ED and ES are not known and no frame shows any."""
+def _empty_frames(findings: Findings, images: Sequence[SegmentedImage]) -> list[str]:
+    """Which of ED and ES show none of the structures; `all frames` where ED and ES are not known and no frame shows any.
 
-    def is_empty(row: dict[str, Any]) -> bool:
-        return not any(row[f"{part.name.lower()}_ml"] for part in FOREGROUND)
-
+    The labels tell it, not the volumes: those of a tiny or unknown spacing may be zero.
+    """
+    empty = [not frame.any() for image in images for frame in image.judged.segmentation.labels]
     if decisive := findings.decisive_frames():
-        return [phase for phase, row in decisive.items() if is_empty(row)]
-    return ["all frames"] if all(map(is_empty, findings.frames)) else []
+        return [
+            phase
+            for phase, chosen in decisive.items()
+            if any(none for none, row in zip(empty, findings.frames, strict=True) if row is chosen)
+        ]
+    return ["all frames"] if all(empty) else []
 
 
 def _in_short(content: dict[str, Any], findings: Findings, flags: Sequence[QualityFlag], *, calibrated: bool) -> dict[str, Any]:
