@@ -76,7 +76,7 @@ def _counted(name: str, _constructor: object, options: bytes, size: int) -> Cost
 
 def _multiple(name: str, options: dict[str, Any]) -> int:
     """What the edges of a network's slices must be a multiple of."""
-    return int(getattr(_without_weights(name, options), "multiple", 1))  # type: ignore[arg-type]
+    return int(getattr(_without_weights(name, options), "multiple", 1))
 
 
 def _without_weights(name: str, options: dict[str, Any]) -> nn.Module:
