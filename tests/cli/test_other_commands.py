@@ -66,7 +66,16 @@ def test_networks_counts_every_registered_network(run):
         with torch.device("meta"):
             network = build_network(row["name"])
         assert row["parameters"] == sum(parameter.numel() for parameter in network.parameters())
-    assert run("networks").stdout.count("224²") == len(NETWORKS)
+        assert row["size"] % network.multiple == 0
+        assert 224 <= row["size"] < 224 + network.multiple
+    assert run("networks").stdout.count("²") == len(NETWORKS)
+
+
+def test_networks_of_a_recipe_refuse_slices_that_do_not_fit(run):
+    refused = run("networks", "rows/unet", "--size", "100")
+    assert refused.exit_code == 2
+    assert "100" in refused.stderr
+    assert "multiple of 8" in refused.stderr
 
 
 def test_networks_of_a_recipe_add_up(run):

@@ -69,7 +69,7 @@ def test_a_missing_file_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("table", "key", "value"),
     [
-        ("optimizer", "name", "sgd"),
+        ("optimizer", "name", "lion"),
         ("optimizer", "learning_rate", 0.0),
         ("schedule", "decay", "cosin"),
         ("schedule", "epochs", 0),
