@@ -77,6 +77,11 @@ class DicomSource:
     rr_interval: float | None
     notes: tuple[str, ...]
 
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """Those notes that name images of the chosen series which the study lacks."""
+        return tuple(note for note in self.notes if "cannot be used" in note or "left out, with" in note)
+
 
 @dataclass(frozen=True)
 class Finding:

@@ -23,6 +23,7 @@ __all__ = ["CHECKS", "QualityFlag", "study_flags"]
 CHECKS: Final[tuple[Callable[[Examined], QualityFlag | Iterator[QualityFlag] | None], ...]] = (
     pose.heart_not_located,
     header.doubtful_header,
+    header.images_left_out,
     orientation.picture_turned,
     orientation.right_ventricle_on_the_left,
     orientation.apex_at_the_base,

@@ -104,7 +104,8 @@ class Examined:
     def indices(self) -> dict[str, float]:
         """The ventricular indices that have a value."""
         diastole, systole = (None if frame is None else frame.labels for frame in (self.diastole, self.systole))
-        found = ventricular_indices(diastole, systole, self.study.spacing)
+        extents = self.study.slice_extents
+        found = ventricular_indices(diastole, systole, self.study.spacing, extents_ed=extents, extents_es=extents)
         return {name: index.value for name, index in found.items() if index.value is not None}
 
     @cached_property

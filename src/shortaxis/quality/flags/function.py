@@ -90,7 +90,8 @@ def mass_changes(seen: Examined) -> QualityFlag | None:
     if seen.diastole is None or seen.systole is None:
         return None
     diastole, systole = (
-        MYOCARDIAL_DENSITY * float(structure_volumes(frame.labels, frame.spacing)[Structure.MYO]) for frame in (seen.diastole, seen.systole)
+        MYOCARDIAL_DENSITY * float(structure_volumes(frame.labels, frame.spacing, seen.study.slice_extents)[Structure.MYO])
+        for frame in (seen.diastole, seen.systole)
     )
     if not diastole or not systole:
         return None

@@ -1,9 +1,10 @@
-"""Flags on what was doubtful in the header of a file, and what was done about it."""
+"""Flags on what was doubtful in the headers of a study, and what was done about it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shortaxis.io.dicom import DicomSource
 from shortaxis.io.nifti_header import NiftiSource
 from shortaxis.quality.flags.flag import QualityFlag
 
@@ -22,3 +23,13 @@ def doubtful_header(seen: Examined) -> Iterator[QualityFlag]:
         unusable = source.no_volumes is not None and note.startswith(source.no_volumes)
         name = "implausible_spacing" if unusable else "doubtful_spacing"
         yield QualityFlag(name, "warning", note, "check the spacing, and correct the header where it is wrong")
+
+
+def images_left_out(seen: Examined) -> Iterator[QualityFlag]:
+    """The DICOM reader could not use some images of the series that it took."""
+    source = seen.study.source
+    if isinstance(source, DicomSource):
+        for note in source.lost:
+            yield QualityFlag(
+                "images_left_out", "warning", note, "look whether the stack is complete without them; `shortaxis doctor` says more"
+            )

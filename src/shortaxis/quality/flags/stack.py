@@ -76,8 +76,8 @@ def slices_far_apart(seen: Examined) -> QualityFlag | None:
 
 
 def gap_in_stack(seen: Examined) -> QualityFlag | None:
-    """Between two neighbours lies room for a slice."""
-    if seen.study.n_slices < 3:
+    """Between two neighbours lies room for a slice; slices that were planned unevenly count for what they stand for, and are no gap."""
+    if seen.study.n_slices < 3 or (seen.study.slice_extents is not None and not seen.study.gaps):
         return None
     distances = np.abs(np.diff(seen.origins[:, 0]))
     # The median of two is their mean, which no gap is 1.5 times of unless it is three times the other.
