@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from shortaxis import load_model, make_phantom
 from shortaxis.ensemble import ModelSpec, StreamingEnsemble
 from shortaxis.ensemble.model_file import read_model, save_model
 from shortaxis.errors import InputError
+from shortaxis.indices import structure_volumes
 from shortaxis.inference import Model
 from shortaxis.networks import NETWORKS
 from shortaxis.preprocessing import HeartPose
@@ -154,3 +157,21 @@ def test_an_ensemble_without_a_finder_works_upright():
     found = one.segment(study())
     assert found.pose is None
     assert volumes(found.labels) == pytest.approx(volumes(model().segment(study()).labels), rel=0.01)
+
+
+TRAINED = Path(__file__).parents[2] / "results" / "held-out-aligned.safetensors"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not TRAINED.is_file(), reason="the results are not part of a source distribution")
+def test_trained_networks_give_the_same_millilitres_however_a_study_is_stored():
+    one = load_model(TRAINED)
+    plain = make_phantom(4, phases=("ED",), n_slices=4, spacing=(16.0, 1.8, 1.8)).study
+    expected = volumes_ml(one, plain)
+    assert (expected > 20).all()
+    for turns, flip in ((1, False), (2, False), (0, True), (3, True)):
+        assert volumes_ml(one, stored(plain, turns, flip)) == pytest.approx(expected, rel=0.005)
+
+
+def volumes_ml(one: Model, shown: Study) -> np.ndarray:
+    return structure_volumes(one.segment(shown).labels[0], shown.spacing)[1:]

@@ -118,7 +118,8 @@ def train(
     if holds_run(out) and not resume:
         msg = f"{out} already holds a run; add --resume to go on with it, or choose another --out"
         raise InputError(msg)
-    held_out = dataset.select(split.held_out).whole() if split is not None and split.held_out else None
+    held_out = dataset.select(split.held_out).whole() if split is not None else None
+    held_out = held_out or None  # scores need frames in which every structure was annotated
     training = dataset if split is None else dataset.select(split.train)
     spec, policy = spec_of(recipe), build_policy(recipe.policy)
     refuse_unfit_search(recipe, held_out)

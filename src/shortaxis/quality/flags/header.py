@@ -31,5 +31,5 @@ def images_left_out(seen: Examined) -> Iterator[QualityFlag]:
     if isinstance(source, DicomSource):
         for note in source.lost:
             yield QualityFlag(
-                "images_left_out", "warning", note, "look whether the stack is complete without them; `shortaxis doctor` says more"
+                "images_left_out", "warning", note, "check that the stack is complete without them; `shortaxis doctor` says more"
             )
