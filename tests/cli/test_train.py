@@ -153,7 +153,7 @@ def test_an_unknown_recipe_is_refused_with_the_nearest(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("line", "changed"), [('"uncertainty"', '"fxed"'), ('name = "adamw"', 'name = "sgd"'), ("[batch]", '[loss]\nname = "dice"\n[batch]')]
+    ("line", "changed"), [('"uncertainty"', '"fxed"'), ('name = "adamw"', 'name = "sgdm"'), ("[batch]", '[loss]\nname = "dice"\n[batch]')]
 )
 def test_a_refused_recipe_leaves_no_folder(run, recipe, packed, tmp_path, line, changed):
     recipe.write_text(RECIPE.replace(line, changed))

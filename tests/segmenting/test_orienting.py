@@ -47,7 +47,7 @@ def model_that_knows(heart):
         probabilities = np.moveaxis(np.eye(N_CLASSES, dtype=np.float32)[found], -1, 0)
         return SimpleNamespace(labels=found, probabilities=probabilities)
 
-    return SimpleNamespace(segment_frame=segment_frame)
+    return SimpleNamespace(segment_frame=segment_frame, finder=None)
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS[1:])
@@ -81,9 +81,10 @@ def test_a_heart_that_lies_as_displayed_is_left_as_it_is(heart, stored):
 def test_a_model_that_sees_nothing_turns_nothing(stored):
     study, labels = stored(ORIENTATIONS[1])
     blind = SimpleNamespace(
+        finder=None,
         segment_frame=lambda image, _: SimpleNamespace(
             labels=np.zeros(image.shape, np.uint8), probabilities=np.full((N_CLASSES, *image.shape), 0.25, np.float32)
-        )
+        ),
     )
     assert reoriented(blind, Segmentation(study, np.where(labels == 1, 0, labels).astype(np.uint8)), [0.0]) is None
 

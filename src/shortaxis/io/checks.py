@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from shortaxis.errors import InputError
+from shortaxis.io.dicom import DicomSource
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +23,7 @@ MOST_LABELS: Final = 6
 """Different values that an image has at most to be taken for labels; a scan has hundreds."""
 LABELLED_PERCENT: Final = 95.0
 """% of the voxels outside the background that a label image shows with so few values, even where it was resampled."""
-ONE_PLACE: Final = 0.85
+ONE_PLACE: Final = 0.9
 """Correlation of the two halves of a stack from which on both show one place.
 
 The stacks of the ACDC training patients have 0.4 and less, a cine of one slice of the phantom has 0.94."""
@@ -110,8 +111,8 @@ def refuse_one_place(study: Study, name: Path | str) -> None:
     Raises:
         InputError: Every slice of the first phase looks like the one half the stack away.
     """
-    if study.n_slices < FEWEST_FOR_ONE_PLACE:
-        return
+    if study.n_slices < FEWEST_FOR_ONE_PLACE or isinstance(study.source, DicomSource):
+        return  # DICOM says of every image where it lies
     likeness = likeness_of_halves(study.pixels[0])
     if likeness < ONE_PLACE:
         return

@@ -349,7 +349,7 @@ def _content(path: Path, extended_by: tuple[Path, ...]) -> dict[str, Any]:
 
 def recipe_to_dict(recipe: Recipe) -> dict[str, Any]:
     """Plain built-in types, as JSON takes them; `recipe_from_dict` is the inverse."""
-    content: dict[str, Any] = msgspec.to_builtins(recipe)
+    content: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(recipe))
     return content
 
 
