@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from shortaxis.datasets import joined, open_dataset
+from shortaxis.datasets.packed import write_packed
+from shortaxis.datasets.pairs import find_pairs
 from shortaxis.datasets.sunnybrook import read_sunnybrook, without_border
-from shortaxis.errors import InputError
+from shortaxis.errors import DataWarning, InputError
 from shortaxis.labels import UNKNOWN, Structure
 
 
@@ -78,3 +80,11 @@ def test_two_patients_of_one_name_are_refused(folder):
     other = type(dataset)("other", dataset.refs)
     with pytest.raises(InputError, match="SC-HF-I-08"):
         joined([dataset, other])
+
+
+def test_partly_annotated_frames_are_neither_packed_nor_scored(folder, tmp_path):
+    with pytest.raises(InputError, match="SC-HF-I-08_frame01"):
+        write_packed(read_sunnybrook(folder), tmp_path / "out.zip")
+    assert not (tmp_path / "out.zip").exists()
+    with pytest.raises(InputError, match="wholly annotated"), pytest.warns(DataWarning, match="4 of 4"):
+        find_pairs(folder, f"sunnybrook:{folder}")

@@ -151,12 +151,17 @@ def test_a_finder_without_a_grid_is_refused():
         Model(described.build(), described)
 
 
-def test_an_ensemble_without_a_finder_works_upright():
-    described = replace(spec(), finder={})
-    one = Model(StreamingEnsemble([Grey()], "fixed").eval(), described)
-    found = one.segment(study())
-    assert found.pose is None
-    assert volumes(found.labels) == pytest.approx(volumes(model().segment(study()).labels), rel=0.01)
+def test_an_aligned_model_without_a_finder_is_refused():
+    with pytest.raises(InputError, match="finder"):
+        Model(StreamingEnsemble([Grey()], "fixed").eval(), replace(spec(), finder={}))
+
+
+def test_a_grid_for_unsure_poses_that_no_network_takes_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(Grey, "multiple", 16, raising=False)
+    described = replace(spec(), grid=spec().grid | {"fallback_size": 200})
+    save_model(tmp_path / "m.safetensors", described.build(), described)
+    with pytest.raises(InputError, match="multiples of 16"):
+        read_model(tmp_path / "m.safetensors")
 
 
 TRAINED = Path(__file__).parents[2] / "results" / "held-out-aligned.safetensors"

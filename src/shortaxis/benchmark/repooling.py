@@ -194,7 +194,8 @@ def _pooling(recipe: Recipe) -> PoolingRule:
 
 
 def _with(model: Model, recipe: Recipe, members: tuple[int, ...]) -> Model:
-    ensemble = StreamingEnsemble([model.ensemble.members[member] for member in members], _pooling(recipe))
+    chosen = [model.ensemble.members[member] for member in members]
+    ensemble = StreamingEnsemble(chosen, _pooling(recipe), finder=model.ensemble.finder)
     spec = replace(
         model.spec,
         members=[model.spec.members[member] for member in members],

@@ -37,8 +37,9 @@ def score_model(
     Raises:
         InputError: The data set is empty.
     """
+    dataset = dataset.whole()
     if not len(dataset):
-        msg = f"the data set '{dataset.name}' holds no annotated frame to score"
+        msg = f"the data set '{dataset.name}' holds no frame to score in which every structure was annotated"
         raise InputError(msg)
     scores: dict[str, list[CaseScore]] = {name: [] for name in PROTOCOLS}
     seconds, slices = 0.0, 0
@@ -85,7 +86,9 @@ def score_predictions(dataset: Dataset, mask_of: Callable[[str], NDArray[np.uint
 def model_cost(model: Model) -> Cost:
     """Parameters of all members together, and the arithmetic of one slice, in every view that the model is asked for."""
     cost = network_cost(model.ensemble, model.grid.size)
-    return Cost(cost.parameters, cost.flops * (1 + len(model.augmenting.transforms)))
+    finder = model.ensemble.finder
+    parameters = cost.parameters - (0 if finder is None else sum(value.numel() for value in finder.parameters()))
+    return Cost(parameters, cost.flops * (1 + len(model.augmenting.transforms)))
 
 
 def _scores(name: str, scores: list[CaseScore], shared: Collection[str]) -> ProtocolScores:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from shortaxis.ensemble.model_file import save_model
+from shortaxis.ensemble.model_file import read_finder, save_model
+from shortaxis.inference.predictor import released_finder_path
+from shortaxis.preprocessing import AlignedGrid
 from shortaxis.training.averaging import AveragedWeights
 from shortaxis.training.checkpoint import load_checkpoint
 from shortaxis.training.loop import build_optimizer
@@ -38,6 +41,9 @@ def save_unfinished(run: Path, recipe: Recipe) -> Path | None:
     ensemble = spec.build()
     average = AveragedWeights(ensemble, recipe.averaging.decay)
     load_checkpoint(checkpoint, module=ensemble, average=average.module, optimizer=build_optimizer(recipe, ensemble))
+    if isinstance(spec.build_grid(), AlignedGrid):
+        average.module.finder, table = read_finder(released_finder_path())
+        spec = replace(spec, finder=table)
     path = run / UNFINISHED
     save_model(path, average.module, spec)
     return path

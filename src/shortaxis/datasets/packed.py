@@ -26,7 +26,7 @@ from shortaxis.datasets.dataset import Dataset, FrameRef
 from shortaxis.errors import InputError
 from shortaxis.io.atomic import atomic_path
 from shortaxis.io.limits import read_member
-from shortaxis.labels import ACDC
+from shortaxis.labels import ACDC, UNKNOWN
 from shortaxis.study import Frame
 
 if TYPE_CHECKING:
@@ -74,12 +74,15 @@ def write_packed(dataset: Dataset, path: Path | str) -> None:
         path: The `.zip` file to write, whole or not at all.
 
     Raises:
-        InputError: A frame is too large for WebP, or the file cannot be written.
+        InputError: A frame is too large for WebP or annotated in part, or the file cannot be written.
     """
     path = Path(path)
     meta: dict[str, dict[str, Any]] = {}
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for frame in dataset:
+            if not frame.is_whole or (frame.labels == UNKNOWN).any():
+                msg = f"{frame.name}: is annotated in part, which a packed data set cannot hold; pack the wholly annotated data sets only"
+                raise InputError(msg)
             _add(archive, f"{frame.name}.img.webp", _encode(to_uint8(frame.image), frame.name))
             _add(archive, f"{frame.name}.gt.webp", _encode(frame.labels, frame.name))
             meta[frame.name] = {

@@ -9,6 +9,7 @@ where a name occurs more than once. A file with a suffix beats one without in th
 from __future__ import annotations
 
 import re
+import warnings
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from shortaxis.datasets import kind_of, open_dataset
 from shortaxis.datasets.acdc import INFO, read_patient
-from shortaxis.errors import InputError
+from shortaxis.errors import DataWarning, InputError
 from shortaxis.io.walking import files_below
 
 if TYPE_CHECKING:
@@ -88,9 +89,14 @@ def find_pairs(prediction: Path, truth: Path | str) -> tuple[list[LabelPair], li
 
 
 def _pairs_of_dataset(prediction: Path, spec: str) -> tuple[list[LabelPair], list[Path]]:
-    refs = [(ref, ref.labels) for ref in open_dataset(spec).refs if ref.labels is not None]
+    dataset = open_dataset(spec)
+    whole = dataset.whole()
+    if len(whole) < len(dataset):
+        msg = f"{spec}: {len(dataset) - len(whole)} of {len(dataset)} frames are annotated in part and are not scored"
+        warnings.warn(msg, DataWarning, stacklevel=3)
+    refs = [(ref, ref.labels) for ref in whole.refs if ref.labels is not None]
     if not refs:
-        msg = f"{spec}: its labels lie in no NIfTI files that predictions could pair with; write the annotated labels into a folder"
+        msg = f"{spec}: its wholly annotated labels lie in no NIfTI files that predictions could pair with; write such labels into a folder"
         raise InputError(msg)
     names = {file.path: label_name(file.path) for _, file in refs}  # of M&Ms two frames share a file
     doubled = [name for name, count in Counter(names.values()).items() if count > 1]

@@ -111,7 +111,7 @@ def _mean(values: list[Tensor]) -> Tensor:
 
 
 def _setting(spec: ModelSpec) -> tuple[Any, ...]:
-    return spec.pooling, spec.grid, spec.augmenting
+    return spec.pooling, spec.grid, spec.augmenting, spec.finder
 
 
 def _start_of(spec: ModelSpec) -> str | None:

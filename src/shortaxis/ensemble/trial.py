@@ -59,10 +59,11 @@ def try_out_at_least_cost(ensemble: StreamingEnsemble, spec: ModelSpec) -> None:
     Raises:
         InputError: As `try_out`, or the grid does not suit the members.
     """
-    size = spec.build_grid().size
+    grid = spec.build_grid()
+    size = grid.size
     multiples = [getattr(member, "multiple", None) for member in ensemble.members]
     edge = lcm(*(multiple or 1 for multiple in multiples))
-    if size % edge:
+    if size % edge or getattr(grid, "fallback_size", size) % edge:
         msg = f"its networks need slices whose edges are multiples of {edge}, but its grid is {spec.grid}; use another model"
         raise InputError(msg)
     if None in multiples or edge == size:

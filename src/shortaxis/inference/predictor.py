@@ -87,6 +87,9 @@ class Model:
         self.device = torch.device(device)
         self.ensemble = ensemble.eval().to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.finder = None if ensemble.finder is None else build_finder(ensemble.finder, spec.finder)
+        if self.finder is None and isinstance(self.grid, AlignedGrid):
+            msg = f"the model '{spec.name}' works on an aligned grid but has no finder; use the file that its training ended with"
+            raise InputError(msg)
 
     def segment(
         self,
@@ -203,6 +206,7 @@ class Model:
             InputError: The image has other axes, or the spacing is not that of two axes.
         """
         check_frame(image, spacing)
+        spacing = (float(spacing[0]), float(spacing[1]))
         if grid is None:
             grid = self.place(image, (_USUAL_DISTANCE_MM, *spacing))
         with cores_for(self.device):

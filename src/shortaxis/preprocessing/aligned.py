@@ -155,7 +155,7 @@ def _axis_weights(points: NDArray[np.float64], length: int, step: float) -> tupl
     """Along one axis, pixels (N, K) and their weights."""
     radius = max(step, 1.0)
     if radius > _WIDEST:
-        msg = f"the image has pixels {radius:.0f} times finer than the grid, as no scan of a heart has; check the spacing"
+        msg = f"the pixels of image and grid differ by a factor of {radius:.0f}, which no scan of a heart needs; check the spacing"
         raise InputError(msg)
     points = np.clip(points, 0, length - 1)
     taps = np.floor(points - radius)[:, None] + np.arange(1, int(np.ceil(2 * radius)) + 1)

@@ -166,7 +166,7 @@ class _Gathered:
         self.volumes: dict[str, dict[str, _Volumes]] = {}
         self.owners: dict[str, str] = {}
         self.one_of: dict[str, str] = {}
-        for frame in dataset:
+        for frame in dataset.whole():
             self._add(frame, model)
         self.seen_hearts = {self.one_of.get(patient, patient) for patient in seen}
 

@@ -76,7 +76,9 @@ def _joined(images: Sequence[SegmentedImage]) -> SegmentedImage:
     labels = np.concatenate([image.judged.segmentation.labels for image in images])
     verdicts = [row for image in images for row in image.judged.verdicts]
     risks = [row for image in images for row in image.judged.risks]
-    together = images[0].judged._replace(segmentation=Segmentation(study, labels), verdicts=verdicts, risks=risks)
+    poses = [pose for image in images if (pose := image.judged.segmentation.pose) is not None]
+    least = min(poses, key=lambda pose: pose.certainty, default=None)
+    together = images[0].judged._replace(segmentation=Segmentation(study, labels, pose=least), verdicts=verdicts, risks=risks)
     return SegmentedImage(images[0].planned, together)
 
 

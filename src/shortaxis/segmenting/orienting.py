@@ -120,7 +120,7 @@ def reoriented(model: Model, segmentation: Segmentation, rv_sureness: Sequence[f
     if scores[best] < max(SURE, scores[0] + CLEARLY_SURER):
         return None
     what = "does not say how its picture lies" if unknown else "contradicts the heart that its picture shows"
-    note = f"its header {what}; it is segmented with {ORIENTATIONS[best].describe()}, as which the networks are surest of it"
+    note = f"its header {what}; it is segmented with {ORIENTATIONS[best].describe()}, so shown, the networks are surest of the heart"
     found = turned(study, ORIENTATIONS[best])
     return replace(found, source=replace(found.source, orientation_note=note)), note
 

@@ -6,7 +6,7 @@ import os
 import re
 import stat
 import warnings
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -140,8 +140,9 @@ def _in_folder(source: Path, *, cine: bool) -> list[PlannedStudy]:
     dicom = [] if labels_only else _dicom_folders(source)
     if [study.source for study in dicom] == [source]:
         return dicom
-    taken = [study.source for study in dicom]
-    others = [folder for folder in folders if not any(place.is_relative_to(folder) for place in taken)]
+    depth = len(source.parts)
+    taken = {study.source.parts[depth] for study in dicom if len(study.source.parts) > depth}
+    others = [folder for folder in folders if folder.name not in taken]
     found = [*_below(source, others, cine=cine), *dicom, *broken]
     if found:
         return found
@@ -164,9 +165,9 @@ def _below(top: Path, folders: list[Path], *, cine: bool) -> list[PlannedStudy]:
     problems: list[PlannedStudy] = []
     seen = {os.path.realpath(top)}
     left_out = 0
-    waiting = [(folder, 1) for folder in folders]
+    waiting = deque((folder, 1) for folder in folders)
     while waiting:
-        folder, level = waiting.pop(0)
+        folder, level = waiting.popleft()
         if folder.name.startswith(".") or os.path.realpath(folder) in seen or level > MOST_LEVELS:
             continue
         seen.add(os.path.realpath(folder))
@@ -184,7 +185,7 @@ def _below(top: Path, folders: list[Path], *, cine: bool) -> list[PlannedStudy]:
         if kept:
             places.append((folder, kept))
         else:
-            waiting = [*((path, level + 1) for path in children if path.is_dir()), *waiting]
+            waiting.extendleft((path, level + 1) for path in reversed(children) if path.is_dir())
     _say_long_axis(top, left_out)
     count = Counter(folder.name for folder, _ in places)
     studies = [

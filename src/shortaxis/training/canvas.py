@@ -10,7 +10,7 @@ import torch
 from scipy.ndimage import convolve1d
 
 from shortaxis.labels import UNKNOWN, Structure
-from shortaxis.preprocessing import HeartPose, IntensityWindow, pose_of_labels
+from shortaxis.preprocessing import STANDARD_DEG, HeartPose, IntensityWindow, pose_of_labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,9 +76,9 @@ def pose_for_training(frame: Frame) -> HeartPose:
         return pose
     _, rows, columns = np.nonzero(known)
     if not len(rows):
-        return HeartPose((0.0, 0.0), 195.0)
+        return HeartPose((0.0, 0.0), STANDARD_DEG)
     _, height, width = known.shape
-    return HeartPose(((rows.mean() - (height - 1) / 2) * plane[0], (columns.mean() - (width - 1) / 2) * plane[1]), 195.0)
+    return HeartPose(((rows.mean() - (height - 1) / 2) * plane[0], (columns.mean() - (width - 1) / 2) * plane[1]), STANDARD_DEG)
 
 
 def lay_on_canvas(frame: Frame, pose: HeartPose, grid: AlignedGrid, edge: int) -> CanvasFrame:

@@ -14,7 +14,7 @@ from shortaxis.ensemble.augmenting import build_augmenting
 from shortaxis.ensemble.trial import told_of
 from shortaxis.errors import InputError
 from shortaxis.labels import N_CLASSES
-from shortaxis.losses import DIVERSITIES, LOSSES
+from shortaxis.losses import DIVERSITIES, LOSSES, MapsLoss
 from shortaxis.networks import build_network
 from shortaxis.preprocessing import build_grid
 from shortaxis.training.policies import build_policy
@@ -49,7 +49,9 @@ def check_recipe(recipe: Recipe, source: str) -> None:
         rule, options = _named(recipe.pooling, "pooling", "rule")
         said = torch.full((sum(group.count for group in recipe.members), 1, N_CLASSES, _EDGE, _EDGE), 1 / N_CLASSES)
         StreamingEnsemble([nn.Identity()], build_pooling(rule, **options)).pool(said)
-        LOSSES.named(recipe.loss.name)
+        if isinstance(LOSSES.named(recipe.loss.name), MapsLoss) and (kind == "aligned" or recipe.augmentation.view_mm):
+            msg = f"the loss '{recipe.loss.name}' needs every pixel annotated; choose another with an aligned grid or view_mm"
+            raise InputError(msg)
         build_policy(recipe.policy).check(recipe)
         if recipe.loss.diversity is not None:
             DIVERSITIES.named(recipe.loss.diversity)(said, torch.zeros(1, _EDGE, _EDGE, dtype=torch.long), torch.ones(1))

@@ -135,8 +135,7 @@ def train(
         prepared = TrainingSet(trained_on, resident)
         course = Course(policy.stages(recipe, trained_on), prepared, out, processes, start=start, on_progress=on_progress)
         facts = _facts(recipe, training, split, processes.device) | {"train_frames": len(trained_on)} | course.facts()
-        if started:
-            facts["start_from"] = started
+        facts |= ({"start_from": started} if started else {}) | ({"finder": {"sha256": found[1]["sha256"]}} if found else {})
         if resume and holds_run(out):
             course.refuse_other_runs()
             _refuse_other_facts(out / FACTS, facts)
@@ -150,8 +149,7 @@ def train(
         if trained is None or not processes.is_first:
             return RunResult(trained is not None, None, None, course.step, course.total)
         assembled = _with_finder(policy.assemble(spec, trained, prepared), found)
-        chosen_by = training.select(aside) if aside else held_out
-        if chosen_by is not None:
+        if chosen_by := training.select(aside).whole() if aside else held_out:
             assembled = with_best_weights(assembled, recipe, chosen_by, processes.device)
         notices = [given["notice"] for given in (facts, assembled.facts) if "notice" in given]
         facts |= assembled.facts
@@ -203,7 +201,8 @@ def _refuse_other_facts(path: Path, facts: dict[str, Any]) -> None:
 def _asked(facts: dict[str, Any]) -> dict[str, Any]:
     """What makes a run the one that it is; the file that it starts from counts by its content."""
     start = facts.get("start_from") or {}
-    return {key: facts.get(key) for key in ASKED} | {"start_from": start.get("sha256")}
+    found = facts.get("finder") or {}
+    return {key: facts.get(key) for key in ASKED} | {"start_from": start.get("sha256"), "finder": found.get("sha256")}
 
 
 def _refuse_unfit_ensemble(spec: ModelSpec, crop: int | None, device: torch.device) -> None:

@@ -65,6 +65,9 @@ class MetaStacking:
         if recipe.pooling != {"rule": "meta"}:
             msg = f"the recipe '{recipe.name}' learns its meta-classifier, so its pooling must be rule = \"meta\" and nothing else"
             raise InputError(msg)
+        if recipe.grid.get("kind") == "aligned" or recipe.augmentation.view_mm:
+            msg = f"the recipe '{recipe.name}': policy 'meta' learns on whole pictures; choose another grid, and leave view_mm out"
+            raise InputError(msg)
         Stacking().check(recipe)
 
     def stages(self, recipe: Recipe, dataset: Dataset) -> list[Stage]:
