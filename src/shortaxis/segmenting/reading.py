@@ -81,12 +81,12 @@ def _with_wished_frames(study: Study, image: PlannedImage, wishes: Wishes) -> St
             msg = f"{option} {frame}: {image.path} has {study.n_phases} frames, counted from 1; give one of them"
             raise InputError(msg)
     known = (study.end_diastole, study.end_systole)
-    wished = tuple(None if frame is None else frame - 1 for frame in (wishes.end_diastole, wishes.end_systole))
-    for option, was, frame in zip(("--ed", "--es"), known, wished, strict=True):
+    requested = tuple(None if frame is None else frame - 1 for frame in (wishes.end_diastole, wishes.end_systole))
+    for option, was, frame in zip(("--ed", "--es"), known, requested, strict=True):
         if was is not None and frame is not None and was != frame:
             msg = f"{image.path}: {option} {frame + 1} is taken, though {INFO if image.acdc else 'its name'} says frame {was + 1}"
             warnings.warn(msg, DataWarning, stacklevel=2)
-    end_diastole, end_systole = (was if frame is None else frame for was, frame in zip(known, wished, strict=True))
+    end_diastole, end_systole = (was if frame is None else frame for was, frame in zip(known, requested, strict=True))
     if end_diastole == end_systole:
-        end_diastole, end_systole = wished
+        end_diastole, end_systole = requested
     return replace(study, end_diastole=end_diastole, end_systole=end_systole)

@@ -98,7 +98,7 @@ class Wishes:
 
 
 def shown_series(series: str) -> str:
-    """A series as outputs may name it: by its number; a UID names the study, so it is not told."""
+    """A series as outputs may name it: by its number; a UID names the study, so it is not printed."""
     return series if series.isdecimal() else "UID"
 
 

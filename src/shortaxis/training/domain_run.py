@@ -115,8 +115,8 @@ class DomainRun(Run):
             path = _beside(self.checkpoint, name)
             state = load_checkpoint(path, module=self.predictors, average=nn.Module(), optimizer=optimizer)
             if state["step"] != self.step:
-                told = f"{path}: is of step {state['step']}, the run of step {self.step}, since saving was cut off; it goes on with both"
-                warnings.warn(told, DataWarning, stacklevel=3)
+                message = f"{path}: is of step {state['step']}, the run of step {self.step}, since saving was cut off; it goes on with both"
+                warnings.warn(message, DataWarning, stacklevel=3)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class Iterative:
     """All members are trained jointly, on some batches with images that were moved to another domain, whose labels they keep.
 
     A classifier of domains is trained first; every slice is moved to a domain other than its own. Both follow from the recipe's seed and
-    are done anew when a run goes on.
+    are repeated when a run goes on.
 
     Attributes:
         by: What tells the domains apart: `vendor`, `centre` or `field_strength_t`.
