@@ -5,9 +5,12 @@ import pytest
 import torch
 from torch import nn
 
+from shortaxis import make_phantom
 from shortaxis.ensemble.finder import HeartFinder, build_finder, frames_to_search
+from shortaxis.ensemble.model_file import read_finder
 from shortaxis.errors import InputError
-from shortaxis.preprocessing import PhysicalGrid
+from shortaxis.inference.predictor import released_finder_path, released_model_path
+from shortaxis.preprocessing import PhysicalGrid, pose_of_labels
 
 GRID = PhysicalGrid(2.0, 64)
 
@@ -97,3 +100,17 @@ def test_whether_a_picture_is_mirrored_is_passed_on():
 def test_a_table_without_a_grid_is_refused():
     with pytest.raises(InputError, match="spacing_mm"):
         build_finder(_ByGreyValue(), {"network": "unet"})
+
+
+def test_the_released_finder_finds_a_virtual_heart():
+    made = make_phantom(4, phases=("ED",), n_slices=4, spacing=(16.0, 1.8, 1.8))
+    true = pose_of_labels(made.labels[0], (1.8, 1.8))
+    pose = build_finder(*read_finder(released_finder_path())).find([made.study.pixels[0]], made.study.spacing)
+    assert pose.is_sure
+    assert pose.centre_mm == pytest.approx(true.centre_mm, abs=10)
+    assert abs((pose.direction_deg - true.direction_deg + 180) % 360 - 180) < 20
+
+
+def test_an_ensemble_is_no_finder():
+    with pytest.raises(InputError, match="no finder"):
+        read_finder(released_model_path())
