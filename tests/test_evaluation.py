@@ -405,3 +405,9 @@ def test_acdc_against_itself_scores_full_marks(acdc_root):
     assert clinical.overall["lv_ef_sd"].value == 0.0
     # ACDC's spacing stands in pixdim only; read off the affine the volumes would be many times too small or too large.
     assert all(30 < row["lv_edv_truth"] < 500 and 5 < row["lv_ef_truth"] < 90 for row in clinical.patients)
+
+
+def test_labels_that_compress_as_no_scan_does_are_scored(folders, monkeypatch):
+    monkeypatch.setattr("shortaxis.io.nifti_limits.LARGE_BYTES", 0)
+    monkeypatch.setattr("shortaxis.io.nifti_limits.IMAGE_EXPANSION", 0)
+    assert evaluate_folders(*folders, resampling=FAST).n_cases == 4

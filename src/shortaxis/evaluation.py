@@ -266,7 +266,7 @@ def _read_cases(
     pair: LabelPair, prediction: Path, pred_scheme: LabelScheme, truth_scheme: LabelScheme, elsewhere: dict[str, str]
 ) -> Iterator[Case]:
     """The cases of a pair; where its files lie on two grids, `elsewhere` gets the prediction and how they differ."""
-    study = read_nifti(pair.truth)
+    study = read_nifti(pair.truth, labels=True)
     truths = (pair.scheme or truth_scheme).to_canonical(study.pixels, source=str(pair.truth))
     predictions = read_labels(prediction, pred_scheme, like=study)
     difference = grid_difference(prediction, study)

@@ -12,6 +12,7 @@ from shortaxis.indices.aha import aha_model
 from shortaxis.indices.thickness import regional_indices, wall_thickness
 from shortaxis.phantom import GROUPS
 from shortaxis.phantom.geometry import RV_HALF_WIDTH
+from shortaxis.study import Segmentation, Study
 
 THETA = np.deg2rad(np.arange(0, 360, 0.5))
 FROM_INSERTION = np.array([1, 2, 3, 4, 5, 0])  # segments 2, 3, 4, 5, 6, 1: from the anterior insertion through the septum
@@ -39,6 +40,17 @@ def true_thickness(drawn, state, z):
     widths = np.angle(np.exp(1j * (np.roll(angles, -1) - np.roll(angles, 1))))
     segment = np.rad2deg(inserts - angles) % 360 // 60
     return [np.average((outer - inner)[segment == place], weights=widths[segment == place]) for place in range(6)]
+
+
+def test_the_order_of_slices_at_end_diastole_holds_at_end_systole(drawn):
+    phantom = drawn(1, "NOR", n_slices=10, pixel=2.0)
+    diastole, systole = (np.asarray(labels) for labels in phantom.labels[:2])
+    labels = np.stack([diastole, systole[::-1]])  # the masks of the second frame say the contrary of those of the first
+    study = Study(np.zeros(labels.shape, np.float32), phantom.scan.spacing, end_diastole=0, end_systole=1)
+    found = regional_indices(Segmentation(study, labels))
+    expected = wall_thickness(labels[1], study.spacing, basal_first=True).mm
+    assert [found[f"wall_thickness_es_aha{number:02}"].value for number in range(1, 17)] == pytest.approx(expected)
+    assert not np.allclose(expected, wall_thickness(labels[1], study.spacing).mm)
 
 
 @pytest.mark.parametrize("group", GROUPS)

@@ -48,3 +48,9 @@ def test_a_table_keeps_what_is_implausible_to_show_it_and_remarks_it():
     assert (height, weight) == (17.0, 70.0)
     assert len(remarks) == 1
     assert read_body_size(1.7, 0.0) == (170.0, None, [])
+
+
+@pytest.mark.parametrize("code", [-1.0, float("nan"), float("inf"), 0.0])
+def test_a_code_for_a_missing_size_is_no_size(code):
+    assert read_body_size(code, 70.0)[:2] == (None, 70.0)
+    assert read_body_size(170.0, code)[:2] == (170.0, None)

@@ -54,6 +54,13 @@ def test_a_large_image_of_nothing_is_refused(tmp_path):
         read_nifti(path)
 
 
+def test_large_labels_may_be_next_to_empty(tmp_path):
+    path = zeros(tmp_path / "in.nii.gz", header((512, 512, 20, 20)), 256)
+    with pytest.raises(InputError, match="next to empty"):
+        outline_nifti(path)
+    assert outline_nifti(path, labels=True).shape == (20, 20, 512, 512)
+
+
 @pytest.mark.parametrize("name", ["in.nii", "in.nii.gz"])
 @pytest.mark.parametrize(
     ("extension", "offset"), [(2**31 - 16, 512.0), (-16, 512.0), (4, 512.0), (2**30, 2.0**31), (64, 2.0**40), (2**30, 0.0)]

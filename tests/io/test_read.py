@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import nibabel as nib
 import numpy as np
 import pytest
 
 from shortaxis.errors import InputError
 from shortaxis.io import read, refuse_constant
+from shortaxis.io.archives import archive_kind
 from shortaxis.phantom import make_phantom
 from shortaxis.phantom.dicom import write_dicom
 from shortaxis.study import Study
@@ -52,6 +55,18 @@ def test_an_archive_is_to_be_unpacked(tmp_path, name, start, kind):
     (tmp_path / name).write_bytes(start + bytes(300))
     with pytest.raises(InputError, match=f"is a {kind} archive; unpack"):
         read(tmp_path / name)
+
+
+def test_a_gzipped_file_is_to_be_unpacked_or_named(tmp_path):
+    (tmp_path / "scan").write_bytes(b"\x1f\x8b\x08" + bytes(300))
+    with pytest.raises(InputError, match=r"unpack.*\.nii\.gz"):
+        read(tmp_path / "scan")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes")
+def test_a_pipe_is_no_archive_and_is_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert archive_kind(tmp_path / "pipe") is None
 
 
 def test_a_constant_phase_is_refused_and_named():

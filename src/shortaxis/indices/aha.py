@@ -5,7 +5,8 @@ The rules, from labels alone or with the orientation of the image:
 * **Slices.** Measured are slices whose myocardium closes around the cavity: the valve plane does not cut them, and there is a cavity. At
   the base this leaves out slices with the outflow tract or a part of the atrium, at the apex the cap without a cavity (segment 17).
 * **Base to apex.** By the affine where it has orientation: the apex lies to the left, front and feet. Otherwise, and where they clearly
-  contradict the affine, by the masks: the half of the stack with the larger ventricle is the base.
+  contradict the affine, by the masks: the half of the stack with the larger ventricle is the base. The frame at
+  ED decides for that at ES too.
 * **Levels.** The measured slices in thirds from base to apex; of 10 slices 4 are basal, 3 mid and 3 apical. Each phase has its own
   thirds, so that they follow the muscle as the base comes down.
 * **Septum.** The RV lies on it: the angles, seen from the centroid of the LV cavity, of the RV's pixels within 3 mm of the myocardium. The
@@ -89,13 +90,16 @@ class AhaModel:
         return np.asarray(segments, np.uint8)
 
 
-def aha_model(labels: NDArray[np.uint8], spacing: Spacing, affine: NDArray[np.float64] | None = None) -> AhaModel | str:
+def aha_model(
+    labels: NDArray[np.uint8], spacing: Spacing, affine: NDArray[np.float64] | None = None, *, basal_first: bool | None = None
+) -> AhaModel | str:
     """Find the segments of a frame by the rules of this module.
 
     Args:
         labels: uint8 (D, H, W), values of `shortaxis.labels.Structure`.
         spacing: (z, y, x) in mm.
         affine: (4, 4), index (d, h, w, 1) to RAS+ mm; None when unknown.
+        basal_first: Whether the slices run from base to apex; None lets `apex_is_last` tell.
 
     Returns:
         The model, or in words why there is none: fewer than three measured slices, or no RV to tell the septum by.
@@ -103,7 +107,7 @@ def aha_model(labels: NDArray[np.uint8], spacing: Spacing, affine: NDArray[np.fl
     closed = [index for index, mask in enumerate(labels) if is_closed(mask)]
     if len(closed) < len(LEVELS):
         return f"{len(closed)} slices have a closed ring of myocardium; base, mid and apex need three"
-    if not apex_is_last(labels, affine):
+    if not (apex_is_last(labels, affine) if basal_first is None else basal_first):
         closed.reverse()
     levels = {slice_index: len(LEVELS) * place // len(closed) for place, slice_index in enumerate(closed)}
     rings = {slice_index: trace_ring(labels[slice_index], spacing[1:]) for slice_index in closed}

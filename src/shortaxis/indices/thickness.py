@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from shortaxis.indices.aha import SEGMENTS, AhaModel, aha_model
+from shortaxis.indices.aha import SEGMENTS, AhaModel, aha_model, apex_is_last
 from shortaxis.indices.curves import with_phases
 from shortaxis.indices.index import Index
 from shortaxis.indices.ring import RAYS
+from shortaxis.labels import Structure
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shortaxis.study import Segmentation, Spacing
+    from shortaxis.study import Segmentation, Spacing, Study
 
 _SOURCE: Final = "segments: Cerqueira et al., Circulation 105:539, 2002; centreline: Sheehan et al., Circulation 74:293, 1986"
 _TOLD_BY: Final = {"affine": "the orientation of the image", "image": "the top of the image, since the affine has no orientation"}
@@ -42,18 +43,21 @@ class WallThickness:
     reason: str | None = None
 
 
-def wall_thickness(labels: NDArray[np.uint8], spacing: Spacing, affine: NDArray[np.float64] | None = None) -> WallThickness:
+def wall_thickness(
+    labels: NDArray[np.uint8], spacing: Spacing, affine: NDArray[np.float64] | None = None, *, basal_first: bool | None = None
+) -> WallThickness:
     """Measure the wall of one frame.
 
     Args:
         labels: uint8 (D, H, W), values of `shortaxis.labels.Structure`.
         spacing: (z, y, x) in mm.
         affine: (4, 4), index (d, h, w, 1) to RAS+ mm; None when unknown.
+        basal_first: Whether the slices run from base to apex; None lets `shortaxis.indices.aha.apex_is_last` tell.
 
     Returns:
         The thickness of the 16 segments.
     """
-    model = aha_model(labels, spacing, affine)
+    model = aha_model(labels, spacing, affine, basal_first=basal_first)
     if not isinstance(model, AhaModel):
         return WallThickness(np.full(len(SEGMENTS), np.nan), reason=model)
     by_segment: list[list[float]] = [[] for _ in SEGMENTS]
@@ -63,6 +67,13 @@ def wall_thickness(labels: NDArray[np.uint8], spacing: Spacing, affine: NDArray[
         for segment in np.unique(at_ray):
             by_segment[segment - 1].append(float(thickness[at_ray == segment].mean()))
     return WallThickness(np.array([np.median(values) for values in by_segment]), model.orientation)
+
+
+def _basal_first(labels: NDArray[np.uint8], study: Study) -> bool | None:
+    """Whether the slices of a study run from base to apex: by its ED frame, or by that at ES where ED is not known or shows no LV."""
+    known = (labels[phase] for phase in (study.end_diastole, study.end_systole) if phase is not None)
+    frame = next((frame for frame in known if (frame >= Structure.MYO).any()), None)
+    return None if frame is None else apex_is_last(frame, study.affine)
 
 
 def regional_indices(segmentation: Segmentation) -> dict[str, Index]:
@@ -77,10 +88,11 @@ def regional_indices(segmentation: Segmentation) -> dict[str, Index]:
         `wall_thickness_ed_max`. What cannot be known has no value but a reason.
     """
     study = with_phases(segmentation)
+    basal_first = _basal_first(segmentation.labels, study)
     walls = {
         name: WallThickness(np.full(len(SEGMENTS), np.nan), reason=f"the {name} phase is not known")
         if phase is None
-        else wall_thickness(segmentation.labels[phase], study.spacing, study.affine)
+        else wall_thickness(segmentation.labels[phase], study.spacing, study.affine, basal_first=basal_first)
         for name, phase in (("end-diastolic", study.end_diastole), ("end-systolic", study.end_systole))
     }
     diastole, systole = walls.values()

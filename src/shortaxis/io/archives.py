@@ -28,8 +28,10 @@ _IMAGE: Final = re.compile(r"\.(nii|img|hdr)(\.gz)?$", re.IGNORECASE)
 
 
 def archive_kind(path: Path) -> str | None:
-    """Tell which kind of archive a file is by its first bytes; None for one that is none, such as a gzipped NIfTI file."""
+    """Tell which kind of archive a file is by its first bytes; None for one that is none, such as a gzipped NIfTI file or a pipe."""
     try:
+        if not path.is_file():  # opening a pipe would wait for ever
+            return None
         with path.open("rb") as file:
             start = file.read(_TAR[0] + len(_TAR[1]))
     except OSError:
@@ -43,6 +45,13 @@ def archive_kind(path: Path) -> str | None:
     return next((kind for magic, kind in _ARCHIVES.items() if start.startswith(magic)), None)
 
 
+def what_to_do(kind: str) -> str:
+    """Say of a file that it is an archive of some kind, and the remedy."""
+    if kind == "gzip":
+        return "is compressed with gzip; unpack it, or name it .nii.gz where it is a NIfTI file"
+    return f"is a {kind} archive; unpack it and give the folder or file that was in it"
+
+
 def refuse_archive(path: Path) -> None:
     """Refuse an archive.
 
@@ -51,5 +60,5 @@ def refuse_archive(path: Path) -> None:
     """
     kind = archive_kind(path)
     if kind is not None:
-        msg = f"{path}: is a {kind} archive; unpack it and give the folder"
+        msg = f"{path}: {what_to_do(kind)}"
         raise InputError(msg)

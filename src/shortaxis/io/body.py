@@ -78,13 +78,18 @@ def read_body_size(height: float | None, weight: float | None) -> tuple[float | 
         weight: The weight in kg or g; 0 or None where it is not known.
 
     Returns:
-        Height in cm and weight in kg, each as the file has it where it is not plausible, so that it can be shown and flagged; and what
-        is to be remarked. `shortaxis.indices.body` keeps what is not plausible from being used.
+        Height in cm and weight in kg, each as the file has it where it is not plausible but above zero and finite, so that it can be shown
+        and flagged; and what is to be remarked. `shortaxis.indices.body` keeps what is not plausible from being used.
     """
     (height_cm, height_remark), (weight_kg, weight_remark) = plausible_height_cm(height), plausible_weight_kg(weight)
     together = implausible_together(height_cm, weight_kg) if height_cm is not None and weight_kg is not None else None
     remarks = [remark for remark in (height_remark, weight_remark, together and f"{together}; nothing is indexed by them") if remark]
-    return (height_cm or height or None), (weight_kg or weight or None), remarks
+    return height_cm or _positive(height), weight_kg or _positive(weight), remarks
+
+
+def _positive(value: float | None) -> float | None:
+    """A value that is a size at all; codes for a missing one, such as -1, are none."""
+    return value if value is not None and math.isfinite(value) and value > 0 else None
 
 
 def _plausible(

@@ -53,11 +53,12 @@ if TYPE_CHECKING:
     from shortaxis.study import Spacing
 
 
-def read_nifti(path: Path | str) -> Study:
+def read_nifti(path: Path | str, *, labels: bool = False) -> Study:
     """Read a 3D frame or a 4D cine.
 
     Args:
         path: A `.nii` or `.nii.gz` file (or a `.hdr`/`.img` pair) with axes in any order; time, if any, is the fourth.
+        labels: Whether its voxels are labels. A large file of these may compress as no scan does.
 
     Returns:
         Pixels float32 (T, D, H, W) with T = 1 for a 3D file; `phase_times` where the header gives a unit of time.
@@ -74,7 +75,8 @@ def read_nifti(path: Path | str) -> Study:
     image = _open(path)
     source, spacing, affine = read_geometry(path, image)
     _warn(source)
-    refuse_hollow(path, image)
+    if not labels:
+        refuse_hollow(path, image)
     pixels = np.empty(_study_shape(image.shape, source.layout), np.float32)
     with _telling(path):
         for phase, volume in enumerate(volumes(image)):
@@ -192,8 +194,12 @@ class NiftiOutline:
     phase_times: tuple[float, ...] | None
 
 
-def outline_nifti(path: Path | str) -> NiftiOutline:
+def outline_nifti(path: Path | str, *, labels: bool = False) -> NiftiOutline:
     """Read the header of a file.
+
+    Args:
+        path: As for `read_nifti`.
+        labels: As for `read_nifti`.
 
     Raises:
         InputError: As `read_nifti`, as far as it shows in the header.
@@ -201,7 +207,8 @@ def outline_nifti(path: Path | str) -> NiftiOutline:
     path = Path(path)
     image = _open(path)
     source, spacing, _ = read_geometry(path, image)
-    refuse_hollow(path, image)
+    if not labels:
+        refuse_hollow(path, image)
     depth, height, width = source.layout.axes
     return NiftiOutline(
         image,

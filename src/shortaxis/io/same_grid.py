@@ -32,7 +32,7 @@ def grid_difference(path: Path | str, study: Study) -> str | None:
     and either both or neither carry an orientation: a label file that lost its affine lies nowhere else.
 
     Args:
-        path: A NIfTI file.
+        path: A NIfTI file of labels.
         study: A study that was read from another.
 
     Returns:
@@ -46,7 +46,7 @@ def grid_difference(path: Path | str, study: Study) -> str | None:
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # whoever reads the labels has said what is odd about the header
-        outline = outline_nifti(path)
+        outline = outline_nifti(path, labels=True)
     ours = outline.source
     (d, h, w), (z, y, x) = ours.layout.axes, outline.spacing
     spacing = np.empty(3)

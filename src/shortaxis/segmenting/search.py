@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from shortaxis.datasets import kind_of, recognise
 from shortaxis.datasets.acdc import INFO
 from shortaxis.errors import DataWarning, InputError
-from shortaxis.io.archives import archive_kind
+from shortaxis.io.archives import archive_kind, what_to_do
 from shortaxis.io.dicom import find_studies, is_dicom
 from shortaxis.segmenting.layouts import group_images, images_in, plan_group, plan_patient, without_long_axis
 from shortaxis.segmenting.planned import (
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from shortaxis.datasets.images import ImageRef
 
-_GZIP: Final = b"\x1f\x8b"
 MOST_LEVELS: Final = 5
 """How deep below a folder NIfTI images are looked for."""
 
@@ -93,11 +92,7 @@ def _at_file(source: Path) -> list[PlannedStudy]:
         if is_packed(source):
             return _of_dataset("packed", source)
     if archive is not None:
-        return [unfit(source, f"{source}: is a {archive} archive; unpack it and give the folder or file that was in it")]
-    with source.open("rb") as file:
-        if file.read(len(_GZIP)) == _GZIP:
-            msg = f"{source}: is compressed with gzip; unpack it, or name it .nii.gz where it is a NIfTI file"
-            return [unfit(source, msg)]
+        return [unfit(source, f"{source}: {what_to_do(archive)}")]
     return [unfit(source, f"{source}: is neither a NIfTI file (.nii or .nii.gz) nor a DICOM file; convert it, or give a folder")]
 
 

@@ -59,6 +59,14 @@ def test_studies_whose_files_are_interleaved_count_as_one(put, tmp_path):
     assert names(tmp_path) == ["."]
 
 
+def test_a_study_uid_for_each_file_tells_no_study_whatever_lies_beside(put, tmp_path):
+    for number in range(4):
+        put("cine", f"1.{number}", name=f"IM{number}")
+    put("scout", "1.8")
+    put("report", "1.9")
+    assert names(tmp_path) == ["."]
+
+
 def test_a_folder_without_dicom_has_none(tmp_path):
     (tmp_path / "notes.txt").write_text("nothing")
     assert find_studies(tmp_path) == []

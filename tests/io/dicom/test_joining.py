@@ -71,6 +71,18 @@ def test_every_other_slice_may_deviate(cine_of, make_cine, tmp_path):
     assert [round(float(np.array(images[0].position) @ AXIS)) for images in stack.slices] == [0, 4, 8, 12, 16, 20]
 
 
+def test_a_whole_stack_of_another_series_between_the_slices_stays_apart(cine_of, tmp_path):
+    planes = cine_of(6, series_uid="a", series_number=1) + tilted(cine_of(4, 4.0, series_uid="b", series_number=2), 2)
+    stack, told = taken(planes, tmp_path)
+    assert (len(stack.slices), stack.series) == (6, (1,))
+    assert "series 2" in told
+
+
+def test_a_deviating_slice_with_far_fewer_phases_does_not_join(cine_of, make_cine, tmp_path):
+    assert len(taken(cine_of(4) + tilted(make_cine(1, 2, start=32.0, shape=SHAPE), 2), tmp_path)[0].slices) == 4
+    assert len(taken(cine_of(4) + tilted(make_cine(1, 3, start=32.0, shape=SHAPE), 2), tmp_path)[0].slices) == 5
+
+
 def test_a_whole_stack_planned_again_a_little_tilted_stays_apart(cine_of, tmp_path):
     planes = cine_of(5, series_uid="a", series_number=1) + tilted(cine_of(5, series_uid="b", series_number=2, acquired=9.0), 2)
     stack, told = taken(planes, tmp_path)
@@ -89,6 +101,27 @@ def test_a_slice_tilted_too_far_is_left_out_by_name(cine_of, tmp_path):
     stack, told = taken(cine_of(4) + tilted(cine_of(1, 32.0), 14), tmp_path)
     assert len(stack.slices) == 4
     assert "14.0°" in told
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"start": 32.0}, True),
+        ({"start": 16.0}, True),
+        ({"start": 44.0}, False),
+        ({"start": 32.0, "is_flow": True}, False),
+        ({"start": 32.0, "description": "perfusion"}, False),
+    ],
+)
+def test_only_what_the_stack_lacks_is_named_as_left_out(cine_of, tmp_path, change, named):
+    home = cine_of(2) + cine_of(1, 24.0)
+    slice_ = cine_of(1, **{"series_uid": "x", "series_number": 8, "echo_time": 9.0, **change})
+    assert ("slice of series 8" in taken(home + slice_, tmp_path)[1]) == named
+
+
+def test_a_slice_of_another_series_that_is_tilted_too_far_is_not_named(cine_of, tmp_path):
+    planes = cine_of(4) + tilted(cine_of(1, 32.0, series_uid="x", series_number=8), 14)
+    assert "series 8" not in taken(planes, tmp_path)[1]
 
 
 def test_an_image_that_shows_another_part_of_the_body_does_not_belong(cine_of, tmp_path):

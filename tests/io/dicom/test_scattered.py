@@ -9,7 +9,7 @@ import pytest
 
 from shortaxis.io.dicom import find_studies, read_dicom
 from shortaxis.io.dicom.phases import order_phases
-from shortaxis.io.dicom.scattered import gathered
+from shortaxis.io.dicom.scattered import across_midnight, gathered
 from shortaxis.io.dicom.series import choose, stacks_of
 from shortaxis.phantom.dicom import Accidents, write_dicom
 
@@ -63,6 +63,13 @@ def test_a_study_uid_for_each_file_means_nothing(tmp_path, cine, edit_files):
 def test_two_studies_are_still_two(make_cine):
     planes = make_cine(5, 8, study_uid="1") + make_cine(5, 8, study_uid="2")
     assert {plane.study_uid for plane in gathered(planes)[0]} == {"1", "2"}
+
+
+@pytest.mark.parametrize("day", [0.0, 737000 * DAY])
+def test_times_far_apart_are_shifted_only_where_no_date_is_known(make_plane, day):
+    clocks = [day + hours * 3600.0 for hours in (7, 22)]
+    planes = across_midnight([make_plane(clocks={"AcquisitionTime": clock}) for clock in clocks])
+    assert [plane.clocks["AcquisitionTime"] - clock for plane, clock in zip(planes, clocks, strict=True)] == [0.0 if day else DAY, 0.0]
 
 
 @pytest.mark.parametrize("dated", [True, False])

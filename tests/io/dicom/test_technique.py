@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from shortaxis.errors import InputError
+from shortaxis.io.dicom import read_dicom
 from shortaxis.io.dicom.series import choose, stacks_of
 from shortaxis.io.dicom.technique import named_technique
+from shortaxis.phantom.dicom import write_dicom
 
 HERE = Path("study")
 
@@ -20,8 +23,9 @@ HERE = Path("study")
         *((name, "map") for name in ("t1map_sax", "t1 mapping sa", "t2*_sax", "shmolli_192i")),
         *((name, "perfusion") for name in ("perf_sax_stress", "first-pass")),
         *((name, "enhancement") for name in ("lge_sax", "psir_sax", "delayed enhancement")),
-        *((name, "phase contrast") for name in ("q-flow aao", "pc_sax", "flow_250")),
+        *((name, "phase contrast") for name in ("q-flow aao", "phase contrast sax", "venc_250")),
         *((name, None) for name in ("cine_sax", "stage 2 cine sa", "lateral wall cine", "sax_flow_comp", "cine sax post lge", "performed")),
+        *((name, None) for name in ("stress perfusion sa fiesta", "cine sax pre molli", "pc_sax", "flow_250")),
     ],
 )
 def test_names_tell_techniques(make_plane, description, technique):
@@ -32,6 +36,27 @@ def test_names_tell_techniques(make_plane, description, technique):
 def test_attributes_tell_techniques_where_names_do_not(make_plane):
     assert named_technique([make_plane(is_tagged=True)]) == "tagging"
     assert named_technique([make_plane(image_type=("DERIVED", "PRIMARY", "T1 MAP"))]) == "a T1, T2 or T2* map"
+
+
+def test_the_protocol_of_the_whole_examination_names_no_series(tmp_path, cine, edit_files):
+    def change(dataset, _):
+        dataset.ProtocolName, dataset.SeriesDescription = "cardiac stress perfusion", "SA FIESTA"
+
+    files = write_dicom(tmp_path, cine)
+    edit_files(files, change)
+    assert np.array_equal(read_dicom(tmp_path).pixels, cine.pixels)
+    edit_files(files, lambda dataset, _: delattr(dataset, "SeriesDescription"))
+    with pytest.raises(InputError, match="perfusion"):
+        read_dicom(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["pc sa", "sax flow", "perfusion sa fiesta"])
+def test_a_name_that_may_be_of_another_technique_only_gives_way(make_cine, name):
+    planes = make_cine(5, 8, series_uid="a", series_number=3) + make_cine(5, 25, series_uid="b", series_number=9, description=name)
+    assert choose(HERE, stacks_of(planes))[0].series == (3,)
+    alone, notes = choose(HERE, stacks_of(planes[40:]))
+    assert alone.series == (9,)
+    assert "named like" in notes[0]
 
 
 def test_a_larger_series_of_another_technique_is_not_taken_but_named(make_cine):

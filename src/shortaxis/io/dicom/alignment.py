@@ -28,6 +28,8 @@ MOST_TILT: Final = 10.0
 """Degrees out of the plane of the stack up to which a slice belongs to it."""
 LEAST_COVER: Final = 0.9
 """Share of the middle half of the stack's images that a deviating image must show."""
+_BEYOND: Final = 0.1
+"""Share of the slice distance by which the place of the next slice beyond an end may be off."""
 _CUBIC: Final = 3
 
 
@@ -68,11 +70,13 @@ class Grid:
         return along
 
     def lacks(self, planes: Sequence[Plane]) -> bool:
-        """Tell whether images lie within the reach of the stack, at a place where it has none."""
+        """Tell whether images lie in a hole of the stack, or up to one slice distance beyond its ends."""
         places = np.unique(self.along.round(1))
         usual = float(np.median(np.diff(places))) if len(places) > 1 else self.like.thickness or SAME_PLACE
-        away = min(float(np.abs(self.along - self.place(plane)).min()) for plane in planes)
-        return usual / 2 < away < 2 * usual
+        there = [self.place(plane) for plane in planes]
+        away, nearest = min((float(np.abs(self.along - place).min()), place) for place in there)
+        inside = float(self.along[0]) < nearest < float(self.along[-1])
+        return away > usual / 2 and (inside or away < (1 + _BEYOND) * usual)
 
     def adopt(self, plane: Plane) -> Plane:
         """Put a deviating plane on this grid; its own is kept in `stored`."""

@@ -14,13 +14,16 @@ if TYPE_CHECKING:
 
 _SAMPLES: Final = 3
 """Files of a folder whose study UIDs are compared."""
+_ONE_FOR_EACH: Final = "*"
+"""Stands for the study UIDs of a folder whose files have one each, which tells no study; no UID looks like it."""
 
 
 def find_studies(folder: Path | str) -> list[Path]:
     """Find the folders of the studies under a folder, by the study UID of one file in each subfolder.
 
     A study's folder is the highest one that holds no other study. Where studies share the folders that their files lie in, they cannot be
-    told apart by folders, and the given folder counts as one; the reader then says what is wrong.
+    told apart by folders, and the given folder counts as one; the reader then says what is wrong. So it is where each file of some folder
+    has a study UID of its own, as some anonymisers write it.
 
     Args:
         folder: Any folder.
@@ -33,6 +36,8 @@ def find_studies(folder: Path | str) -> list[Path]:
     """
     folder = Path(folder)
     found = {Path(place): _study_uid(Path(place), names) for place, _, names in os.walk(folder)}
+    if _ONE_FOR_EACH in found.values():
+        return [folder]
     studies: dict[str, list[Path]] = {}
     for place, uid in found.items():
         if uid:
@@ -45,14 +50,15 @@ def find_studies(folder: Path | str) -> list[Path]:
 
 
 def _study_uid(folder: Path, names: Sequence[str]) -> str | None:
-    """The UID by which studies are told apart, used for nothing else; empty where no DICOM file has one, None where there is none.
+    """The UID by which studies are told apart, used for nothing else; empty where no DICOM file has one, None where there is none, and
+    `_ONE_FOR_EACH` where they differ from file to file.
 
     The media directory (DICOMDIR) has none: it belongs to all studies.
     """
     files = [name for name in sorted(names) if is_dicom(folder / name)]
     uid = next((uid for name in files if (uid := _uid_of(folder / name))), "" if files else None)
     if uid and len({_uid_of(folder / files[index]) for index in (0, len(files) // 2, -1)}) == _SAMPLES:
-        return ""  # some anonymisers give each file a study UID of its own, which tells no study
+        return _ONE_FOR_EACH
     return uid
 
 

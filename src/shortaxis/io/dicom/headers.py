@@ -91,7 +91,7 @@ class Plane:
         series_uid: Series that it belongs to.
         series_number: Number of the series as the scanner counts.
         frame_of_reference: Frame of reference UID; positions of different frames of reference do not compare.
-        description: Series description and protocol name in lower case: a hint, never shown.
+        description: Series description in lower case, or the protocol name where there is none: a hint, never shown.
         image_type: Values of ImageType and FrameType, upper case.
         shape: (rows, columns).
         spacing: (row, column) distance of the pixels in mm.
@@ -115,6 +115,7 @@ class Plane:
         sequence_name: Name and variant of the pulse sequence in lower case: a hint, like the description.
         has_contrast: Whether a contrast agent was given.
         is_tagged: Whether the magnetisation was tagged.
+        protocol: Protocol name in lower case; some makers give one to the whole examination.
         stored: The grid of the image itself, where the plane lies on the grid of its stack and the pixels are to be resampled.
     """
 
@@ -152,6 +153,7 @@ class Plane:
     is_tagged: bool = False
     stored: Geometry | None = None
     field_strength_t: float | None = None
+    protocol: str = ""
 
 
 @cache
@@ -224,7 +226,8 @@ def _plane(path: Path, frame: int, header: Mapping[str, Any]) -> Plane | str:
         series_uid=str(header.get("SeriesInstanceUID") or ""),
         series_number=whole(header.get("SeriesNumber")),
         frame_of_reference=str(header.get("FrameOfReferenceUID") or ""),
-        description=f"{header.get('SeriesDescription') or ''} {header.get('ProtocolName') or ''}".lower(),
+        description=_named(header, "SeriesDescription") or _named(header, "ProtocolName"),
+        protocol=_named(header, "ProtocolName"),
         image_type=tokens,
         shape=(int(header["Rows"]), int(header["Columns"])),
         spacing=spacing,
@@ -254,6 +257,10 @@ def _plane(path: Path, frame: int, header: Mapping[str, Any]) -> Plane | str:
         is_tagged=header.get("Tagging") not in {None, "", "NONE"},
         field_strength_t=_tesla(number(header.get("MagneticFieldStrength"))),
     )
+
+
+def _named(header: Mapping[str, Any], key: str) -> str:
+    return " ".join(texts(header.get(key))).strip().lower()
 
 
 def _tesla(strength: float | None) -> float | None:

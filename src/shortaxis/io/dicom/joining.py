@@ -30,6 +30,8 @@ REACH: Final = 3.5
 """Slice distances beyond a stack up to which a deviating slice belongs to it."""
 SAME_SLICE: Final = 0.4
 """Share of the slice distance within which two slices show one place; where every other slice deviates, they are half a distance apart."""
+MOST_TIMES_PHASES: Final = 2
+"""How many times as many phases a deviating slice may have as its stack, or the stack as it."""
 _USUAL_MM: Final = 8.0
 """Slice distance where a stack has one slice and no thickness is known."""
 
@@ -136,7 +138,7 @@ def _grown(home: Stack, rest: list[Stack]) -> tuple[Stack, list[Stack]]:
         searching = False
         for other in [other for other in rest if _deviates(other, home)]:
             there = [grid.place(of[0]) for of in other.slices]
-            if _completes(there, places, home.planes[0].thickness):
+            if _fits_between(other, home, there, places) and _completes(there, places, home.planes[0].thickness):
                 adopted = [grid.adopt(plane) for plane in other.planes]
                 if all(map(covers, {plane.stored: plane for plane in adopted}.values())):
                     planes, places, searching = planes + adopted, places + there, True
@@ -149,6 +151,17 @@ def _deviates(other: Stack, home: Stack) -> bool:
     """Whether a run is nearly parallel to a stack, and of its technique, but not on its grid."""
     one, two = other.planes[0], home.planes[0]
     return not is_aligned(one, two) and tilt_between(one, two) <= MOST_TILT and _same_technique(other, home)
+
+
+def _fits_between(other: Stack, home: Stack, there: Sequence[float], places: Sequence[float]) -> bool:
+    """Whether a run may lie among the slices of a stack: with about as many phases, and no whole stack of another series beside them."""
+    fewer, more = sorted((other.n_phases, home.n_phases))
+    if more > MOST_TIMES_PHASES * fewer:
+        return False
+    if len(there) < FEWEST_SLICES or {plane.series_uid for plane in other.planes} & {plane.series_uid for plane in home.planes}:
+        return True
+    slack = SAME_SLICE * float(np.median(np.diff(np.sort(places)))) if len(places) > 1 else 0.0
+    return bool(max(there) < min(places) + slack or min(there) > max(places) - slack)
 
 
 def _completes(there: Sequence[float], places: Sequence[float], thickness: float | None) -> bool:

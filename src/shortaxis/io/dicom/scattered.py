@@ -58,9 +58,9 @@ def across_midnight(planes: Sequence[Plane]) -> list[Plane]:
 
 
 def _morning(planes: Sequence[Plane], clock: str) -> float | None:
-    """Reading below which a clock belongs to the next day, or None."""
+    """Reading below which a clock belongs to the next day; None where no midnight passes, or dates are known and count the days."""
     readings = [plane.clocks[clock] for plane in planes if clock in plane.clocks]
-    if not readings or not _HALF_A_DAY < max(readings) - min(readings) < 2 * _HALF_A_DAY:
+    if not readings or min(readings) >= 2 * _HALF_A_DAY or not _HALF_A_DAY < max(readings) - min(readings) < 2 * _HALF_A_DAY:
         return None
     return min(readings) + _HALF_A_DAY
 

@@ -25,7 +25,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from shortaxis.errors import InputError
-from shortaxis.io.dicom.alignment import Grid, describe, is_aligned, tilt_between
+from shortaxis.io.dicom.alignment import MOST_TILT, Grid, describe, is_aligned, tilt_between
 from shortaxis.io.dicom.geometry import SHORT_AXIS_TILT, by_position, tilt
 from shortaxis.io.dicom.headers import HEART_CLOCKS, IN_MS
 from shortaxis.io.dicom.joining import FEWEST_SLICES, correction, join, runs_of
@@ -46,7 +46,7 @@ ONE_BEAT: Final = 3000.0
 """ms that one heartbeat may last."""
 COMPARABLE: Final = 0.8
 NEARLY_PARALLEL: Final = 20.0
-"""Degrees off the stack up to which an image that is left out was meant to belong to it."""
+"""Degrees off the stack up to which an image of its own series that is left out was meant to belong to it."""
 _SHORT_AXIS: Final = re.compile(r"sax|\bsa\b|short|kurz|petit.?axe|eje.?corto|\bkha\b")
 _OTHER: Final = re.compile(r"\blate\b|\bdelay|\bloc|scout|survey|real ?time|\brt\b|dark|\bt[12]\b|\blax\b|long ?ax|\b[234] ?(ch|cv)\b")
 
@@ -138,12 +138,14 @@ def _say_left_out(best: Stack, stacks: Sequence[Stack]) -> list[str]:
         plane, number = stack.planes[0], len(stack.slices)
         if (
             stack is best
-            or plane.is_phase
+            or stack.technique is not None
+            or any(one.is_phase or one.is_flow for one in stack.planes)
             or plane.study_uid != best.planes[0].study_uid
-            or tilt_between(plane, best.planes[0]) > NEARLY_PARALLEL
         ):
             continue
-        if plane.series_uid in series or (number < FEWEST_SLICES and stack.n_phases > 1 and grid.lacks(stack.planes)):
+        same, angle = plane.series_uid in series, tilt_between(plane, best.planes[0])
+        completes = number < FEWEST_SLICES and stack.n_phases > 1 and angle <= MOST_TILT and grid.lacks(stack.planes)
+        if (same and angle <= NEARLY_PARALLEL) or completes:
             how = "of another technique" if is_aligned(plane, grid.like) else describe(grid.adopt(plane))
             notes.append(
                 f"{number} slice{'s' * (number > 1)} of {stack.name}, {how}, cannot be used and {'are' if number > 1 else 'is'} left out"
@@ -189,7 +191,7 @@ def _why_no_short_axis(stack: Stack) -> str | None:
 
 def _doubt(stack: Stack) -> str | None:
     """What speaks against a stack without settling it, or None."""
-    if _OTHER.search(_words(stack.planes[0])):
+    if _OTHER.search(_words(stack.planes[0].description)):
         return "is named like another view or technique"
     return doubtful_technique(stack.planes, stack.slices)
 
@@ -232,12 +234,13 @@ def _preference(stack: Stack) -> tuple[int, bool, bool, float, tuple[int, ...]]:
 
 
 def _hint(stack: Stack) -> int:
-    text = _words(stack.planes[0])
-    return bool(_SHORT_AXIS.search(text)) - bool(_OTHER.search(text) or named_technique(stack.planes))
+    plane = stack.planes[0]
+    text, protocol = _words(plane.description), _words(plane.protocol)
+    return bool(_SHORT_AXIS.search(f"{text} {protocol}")) - bool(_OTHER.search(text) or named_technique(stack.planes))
 
 
-def _words(plane: Plane) -> str:
-    return re.sub(r"[^\w*]+|_", " ", plane.description)
+def _words(text: str) -> str:
+    return re.sub(r"[^\w*]+|_", " ", text)
 
 
 def _summary(stacks: Sequence[Stack]) -> str:

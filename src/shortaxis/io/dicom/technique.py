@@ -1,8 +1,9 @@
 """What else than a cine a series of the heart may be: told by its name, its sequence and the contrast agent.
 
-A name is a series description or protocol name; it is a hint that people write freely, and never shown. Words for tagging, parametric
-maps, perfusion, late enhancement and phase contrast settle the matter, except that a word for enhancement beside the word cine does not:
-cines are acquired after the contrast agent too.
+A name is the series description, or the protocol name where there is none: some makers give one protocol name to the whole examination. It
+is a hint that people write freely, and never shown. Words for tagging, parametric maps, perfusion, late enhancement and phase contrast
+settle the matter, except that those for maps, perfusion and enhancement beside a word for a cine do not: cines are acquired during stress
+and after the contrast agent too. `pc` and `flow` alone only raise a doubt.
 """
 
 from __future__ import annotations
@@ -25,8 +26,11 @@ _NAMED: Final = {
         r"molli|\bsasha\b|smart ?t?1? ?map|\bmap(s|ping)?\b|t[12] ?\*? ?(star)? ?map|\bt2 ?(\*|star)|\becv\b|relaxometry"
     ),
     "perfusion": re.compile(r"perf(usion|\b)|first ?pass|\bfpp\b"),
-    "phase contrast": re.compile(r"\bq ?flow|\bflow\d*\b(?! ?comp)|\bvenc|phase ?contrast|\bpca?\b|\bvelocity|through ?plane|thru ?plane"),
+    "phase contrast": re.compile(r"\bq ?flow|\bvenc|phase ?contrast|\bpca\b|\bvelocity|through ?plane|thru ?plane"),
 }
+_UNLESS_CINE: Final = {"a T1, T2 or T2* map", "perfusion"}
+"""Techniques that a name does not settle where it speaks of a cine too."""
+_MAYBE_FLOW: Final = re.compile(r"\bflow\d*\b(?! ?comp)|\bpc\b")
 _ENHANCED: Final = re.compile(r"\blge\b|\bmde\b|late ?(gad|gd|enh)|delayed?(?![a-z])|\bpsir\b|viab|\bdhe\b|scar\b")
 _CINE: Final = re.compile(r"cine|ssfp|fiesta|b ?tfe|b ?ffe|trufi")
 _TOKENS: Final = {
@@ -56,12 +60,14 @@ def named_technique(planes: Sequence[Plane]) -> str | None:
     plane = planes[0]
     if plane.is_tagged:
         return "tagging"
-    text = re.sub(r"[^a-z0-9*]+", " ", plane.description)
-    sequence = re.sub(r"[^a-z0-9*]+", " ", plane.sequence_name)
+    text = _words(plane.description)
+    is_cine = _CINE.search(text) is not None
+    sequence = _words(plane.sequence_name)
     for technique, words in _NAMED.items():
-        if words.search(text) or (technique in {"tagging", "perfusion"} and words.search(sequence)):
+        settled = words.search(text) and not (is_cine and technique in _UNLESS_CINE)
+        if settled or (technique in {"tagging", "perfusion"} and words.search(sequence)):
             return technique
-    if _ENHANCED.search(text) and not _CINE.search(text):
+    if _ENHANCED.search(text) and not is_cine:
         return "late enhancement"
     return next((technique for technique, tokens in _TOKENS.items() if set(tokens) & set(plane.image_type)), None)
 
@@ -73,6 +79,11 @@ def doubtful_technique(planes: Sequence[Plane], slices: Sequence[Sequence[Plane]
         planes: All images.
         slices: The images of each slice.
     """
+    text = _words(planes[0].description)
+    if _MAYBE_FLOW.search(text):
+        return "is named like a flow measurement"
+    if any(_NAMED[technique].search(text) for technique in _UNLESS_CINE):
+        return "is named like another technique too"
     for clock in IN_MS:
         if all(clock in plane.clocks for plane in planes):
             delays = [[plane.clocks[clock] for plane in images] for images in slices]
@@ -81,6 +92,10 @@ def doubtful_technique(planes: Sequence[Plane], slices: Sequence[Sequence[Plane]
     if all(plane.has_contrast and "mp" in plane.sequence_name.split() for plane in planes):
         return "has a contrast agent and a prepared magnetisation, as perfusion and late enhancement do"
     return None
+
+
+def _words(text: str) -> str:
+    return re.sub(r"[^a-z0-9*]+", " ", text)
 
 
 def is_balanced(plane: Plane) -> bool:
