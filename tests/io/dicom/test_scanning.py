@@ -61,8 +61,16 @@ def test_many_damaged_files_are_counted_not_listed(tmp_path, cine):
     with pytest.warns(DataWarning) as said:
         read_dicom(tmp_path)
     told = [str(one.message) for one in said]
-    assert sum("is cut short" in one for one in told) == 5
+    assert sum("it is left out" in one for one in told) == 5
     assert any("and 2 more files are damaged" in one for one in told)
+
+
+def test_a_file_cut_short_is_lost_to_the_chosen_series(tmp_path, cine):
+    files = write_dicom(tmp_path, cine)
+    files[7].write_bytes(files[7].read_bytes()[:-100])
+    with pytest.warns(DataWarning):
+        (lost,) = [note for note in read_dicom(tmp_path).source.lost if "cut short" in note]
+    assert lost.startswith("1 image of")
 
 
 def test_a_folder_of_damaged_files_names_the_first(tmp_path, cine):

@@ -238,9 +238,10 @@ class _Found:
 def _look(path: Path, series: int | str | None) -> _Found:
     scan = _scan(path)
     notes = [f"{file.name} {reason}; it is left out" for file, reason in list(scan.damaged.items())[:5]]
-    notes += [f"and {len(scan.damaged) - 5} more files are damaged"] * (len(scan.damaged) > 5)
+    more = len(scan.damaged) - 5
+    notes += [f"and {more} more {'files are' if more > 1 else 'file is'} damaged"] * (more > 0)
     planes, copies = _once(scan.planes)
-    notes += [f"{copies} images are there twice and counted once"] * (copies > 0)
+    notes += [f"{copies} {'images are' if copies > 1 else 'image is'} there twice and counted once"] * (copies > 0)
     planes, said = gathered(planes if series is None else named(planes, series))
     return _Found(path, scan, stacks_of(planes, by_count=series is not None), [*notes, *said])
 
@@ -299,10 +300,13 @@ def _say_resampled(slices: Sequence[Plane]) -> list[str]:
 
 
 def _say_lost(scan: Scan, stack: Stack) -> list[str]:
-    """Name the images of the chosen series that cannot be used for what their headers lack."""
+    """Name the images of the chosen series that cannot be used for what their headers lack, or since their files are cut short."""
     series = {plane.series_uid for plane in stack.planes}
-    reasons = Counter(scan.others[file] for file, uid in scan.series_of.items() if uid in series)
-    return [f"{count} image{'s' * (count > 1)} of its series cannot be used: each {reason}" for reason, count in reasons.items()]
+    reasons = Counter((scan.others | scan.damaged)[file] for file, uid in scan.series_of.items() if uid in series)
+    return [
+        f"{count} images of its series cannot be used: each {reason}" if count > 1 else f"1 image of its series cannot be used: it {reason}"
+        for reason, count in reasons.items()
+    ]
 
 
 def _finding(stack: Stack) -> Finding:

@@ -43,7 +43,7 @@ class Scan:
         damaged: DICOM files that are cut short, unreadable or without pixels, with the reason.
         others: DICOM files that are something else (another modality, a report, a secondary capture), with the reason.
         n_strange: Number of files that are not DICOM.
-        series_of: Series UID of those of `others` that are MR images.
+        series_of: Series UID of those of `damaged` and `others` that are MR images, where their headers can be read.
     """
 
     planes: list[Plane] = field(default_factory=list)
@@ -135,6 +135,7 @@ def _sort_in(path: Path, scan: Scan) -> None:
         scan.others[path] = f"its modality is {modality}"
     elif left <= 0:
         scan.damaged[path] = "ends before its pixels, or never had any"
+        scan.series_of[path] = str(top.get("SeriesInstanceUID") or "")
     elif not rows or not columns:
         scan.others[path] = "is not an image"
     elif whole(top.get("SamplesPerPixel")) not in {None, 1}:
@@ -144,6 +145,7 @@ def _sort_in(path: Path, scan: Scan) -> None:
         scan.series_of[path] = str(top.get("SeriesInstanceUID") or "")
     elif _is_short(meta, top, left, len(planes)):
         scan.damaged[path] = "is cut short"
+        scan.series_of[path] = str(top.get("SeriesInstanceUID") or "")
     elif claim := impossible_claim(rows, columns, len(planes), whole(top.get("BitsAllocated")) or 16, left):
         scan.damaged[path] = claim
     else:
