@@ -50,9 +50,11 @@ def find_studies(folder: Path | str) -> list[Path]:
 
 
 def _study_uid(folder: Path, names: Sequence[str]) -> str | None:
-    """The UID by which studies are told apart, used for nothing else; empty where no DICOM file has one, None where there is none.
+    """The UID of the study in a folder, used to separate studies and for nothing else.
 
-    It is `_ONE_FOR_EACH` where they differ from file to file. The media directory (DICOMDIR) has none: it belongs to all studies.
+    Returns:
+        Empty where no DICOM file has one, None where there is no DICOM file, and `_ONE_FOR_EACH` where it differs from file to file. The media
+        directory (DICOMDIR) has none: it belongs to all studies.
     """
     files = [name for name in sorted(names) if is_dicom(folder / name)]
     uid = next((uid for name in files if (uid := _uid_of(folder / name))), "" if files else None)
