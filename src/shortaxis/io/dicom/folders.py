@@ -53,7 +53,7 @@ def _study_uid(folder: Path, names: Sequence[str]) -> str | None:
     """The UID of the study in a folder, used to separate studies and for nothing else.
 
     Returns:
-        Empty where no DICOM file has one, None where there is no DICOM file, and `_ONE_FOR_EACH` where it differs from file to file. The media
+        Empty where no DICOM file has one, None where there is no DICOM file, `_ONE_FOR_EACH` where it differs from file to file. The media
         directory (DICOMDIR) has none: it belongs to all studies.
     """
     files = [name for name in sorted(names) if is_dicom(folder / name)]
