@@ -121,11 +121,11 @@ class Model:
         check_study(study)
         frames: list[FramePrediction] = []
         labels = np.empty(study.pixels.shape, np.uint8)
-        # Filled phase by phase: a list to be stacked at the end would take the memory twice.
         for phase, image in enumerate(study.pixels):
             _refuse_unfit(image, phase)
         pose = self.find_pose(study.pixels, study.spacing, study.end_diastole, mirrored=shows_mirrored(study.affine))
         grid = self.grid_at(pose)
+        # Filled phase by phase: a list to be stacked at the end would take the memory twice.
         shape = (study.n_phases, N_CLASSES, *study.pixels.shape[1:])
         probabilities = np.empty(shape, np.float32) if keep_probabilities else None
         steadier = Steadier(study, grid) if temporal and study.n_phases >= LEAST_PHASES else None
