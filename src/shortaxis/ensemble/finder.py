@@ -32,7 +32,7 @@ _WAYS: Final = [(turns, flip) for flip in (False, True) for turns in range(4)]
 
 
 class HeartFinder:
-    """A network that finds hearts, with the grid it works on.
+    """A network that finds the heart, with the grid it works on.
 
     Args:
         network: Turns (B, 1, S, S) into logits (B, 4, S, S).

@@ -85,7 +85,7 @@ def _check_header(outline: NiftiOutline, found: Inspection) -> None:
 def _check_voxels(path: Path, found: Inspection) -> None:
     """Make the checks that `shortaxis segment` makes, on the voxels as it reads them."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)  # what there is to warn of, the header has told
+        warnings.simplefilter("ignore", DataWarning)  # reading the header has warned already
         try:
             refuse_unfit(read_nifti(path), path)
         except InputError as error:

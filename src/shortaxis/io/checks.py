@@ -28,7 +28,7 @@ ONE_PLACE: Final = 0.9
 
 The stacks of the ACDC training patients have 0.4 and less, a cine of one slice of the phantom has 0.94."""
 FEWEST_FOR_ONE_PLACE: Final = 4
-"""Slices below which near and far cannot be told apart."""
+"""Slices below which near and far cannot be distinguished."""
 _INTEGER: Final = 1e-3
 """How far labels may lie off their whole numbers."""
 _PERCENTILES: Final = (0.5, 99.5)
