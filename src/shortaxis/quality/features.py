@@ -12,7 +12,7 @@ import numpy as np
 import scipy  # its parts load when they are used, which keeps quick what needs none
 
 from shortaxis.labels import FOREGROUND, Structure
-from shortaxis.quality.grid_frame import SMALL_MM2, GridFrame, grid_frame, neighbour, ratio
+from shortaxis.quality.grid_frame import SMALL_MM2, GridFrame, grid_frame, ratio
 from shortaxis.quality.structure_signs import STRUCTURE_SIGNS, members_apart
 from shortaxis.quality.uncertainty import entropy
 
@@ -53,13 +53,13 @@ def faint_structure(frame: GridFrame) -> NDArray[np.float64]:
 def missing_structure(frame: GridFrame) -> NDArray[np.float64]:
     """Number of structures that the neighbour towards the middle shows and this slice does not."""
     present = frame.present
-    return np.asarray((neighbour(present) & ~present).sum(axis=0), np.float64)
+    return np.asarray((frame.neighbour(present) & ~present).sum(axis=0), np.float64)
 
 
 def area_change(frame: GridFrame) -> NDArray[np.float64]:
     """Largest change of a structure's area against the neighbour towards the middle, as |log ratio| of areas of at least 1 cm²."""
     logarithm = np.log(np.maximum(frame.areas_mm2(), SMALL_MM2))
-    return np.asarray(np.abs(logarithm - neighbour(logarithm)).max(axis=0), np.float64)
+    return np.asarray(np.abs(logarithm - frame.neighbour(logarithm)).max(axis=0), np.float64)
 
 
 def centroid_jump(frame: GridFrame) -> NDArray[np.float64]:
@@ -68,8 +68,8 @@ def centroid_jump(frame: GridFrame) -> NDArray[np.float64]:
     count = heart.sum(axis=(1, 2))
     rows, columns = np.arange(heart.shape[1]) * frame.pixel_mm[0], np.arange(heart.shape[2]) * frame.pixel_mm[1]
     centres = np.stack([(heart.sum(axis=2) * rows).sum(axis=1), (heart.sum(axis=1) * columns).sum(axis=1)]) / np.maximum(count, 1)
-    distance = np.linalg.norm(centres - neighbour(centres), axis=0) / 10
-    return np.where((count > 0) & (neighbour(count) > 0), distance, 0.0)
+    distance = np.linalg.norm(centres - frame.neighbour(centres), axis=0) / 10
+    return np.where((count > 0) & (frame.neighbour(count) > 0), distance, 0.0)
 
 
 def smallness(frame: GridFrame) -> NDArray[np.float64]:
@@ -78,10 +78,10 @@ def smallness(frame: GridFrame) -> NDArray[np.float64]:
     return np.asarray(10 / np.sqrt(heart / np.pi), np.float64)
 
 
-def endness(frame: GridFrame) -> NDArray[np.float64]:
-    """1 for the first and last slice, 1/2 for the second and last but one, 0 for the others."""
-    distance = np.minimum(np.arange(frame.depth), np.arange(frame.depth)[::-1])
-    return np.asarray(np.maximum(0, 1 - distance / 2), np.float64)
+def depth_in_heart(frame: GridFrame) -> NDArray[np.float64]:
+    """Slices from the nearer end of the heart inward: 1 for the outermost one that shows it, 0 and less beyond; from -2 to 3."""
+    index = np.arange(frame.depth)
+    return np.clip(np.minimum(index - frame.heart[0], frame.heart[1] - index) + 1.0, -2, 3)
 
 
 def open_ring(frame: GridFrame) -> NDArray[np.float64]:
@@ -93,8 +93,8 @@ def open_ring(frame: GridFrame) -> NDArray[np.float64]:
 
 
 def basal(frame: GridFrame) -> NDArray[np.float64]:
-    """1 for the slices of the basal half, 0 for those of the apical half."""
-    first_half = np.arange(frame.depth) < frame.depth / 2
+    """1 for the slices of the heart's basal half, 0 for those of its apical half."""
+    first_half = np.arange(frame.depth) <= sum(frame.heart) / 2
     return np.asarray(first_half == frame.basal_first, np.float64)
 
 
@@ -109,7 +109,7 @@ SLICE_SIGNS: Final[dict[str, Callable[[GridFrame], NDArray[np.float64]]]] = {
         area_change,
         centroid_jump,
         smallness,
-        endness,
+        depth_in_heart,
         open_ring,
         basal,
     )

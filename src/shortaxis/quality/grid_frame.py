@@ -31,6 +31,7 @@ class GridFrame:
         masks: bool (3, D, G, G) of RV, MYO and LV.
         pixel_mm: Edges of a grid pixel in mm, (y, x).
         basal_first: Whether the stack runs from base to apex.
+        heart: First and last slice that show any structure; the whole stack where none does.
     """
 
     pooled: NDArray[np.float32]
@@ -40,6 +41,7 @@ class GridFrame:
     masks: NDArray[np.bool_]
     pixel_mm: tuple[float, float]
     basal_first: bool
+    heart: tuple[int, int]
 
     @property
     def depth(self) -> int:
@@ -55,6 +57,15 @@ class GridFrame:
     def present(self) -> NDArray[np.bool_]:
         """Whether the mask shows each structure, bool (3, D)."""
         return np.asarray(np.any(self.masks, axis=(2, 3)))
+
+    @property
+    def inward(self) -> NDArray[np.int64]:
+        """Index of the neighbour of each slice one step nearer to the middle of the heart, int64 (D,)."""
+        return neighbour_index(self.depth, self.heart)
+
+    def neighbour(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Values (..., D) of the neighbour one step nearer to the middle of the heart."""
+        return np.asarray(values[..., self.inward])
 
     def areas_mm2(self) -> NDArray[np.float64]:
         """Predicted areas, float64 (3, D)."""
@@ -80,19 +91,21 @@ def grid_frame(
     masks = np.stack([labels == structure for structure in FOREGROUND])
     if basal_first is None:
         basal_first = apex_is_last(labels, None)
-    return GridFrame(pooled, members, np.argmax(members, axis=1).astype(np.uint8), labels, masks, pixel_mm, basal_first)
+    heart = heart_span(masks.any(axis=(0, 2, 3)))
+    return GridFrame(pooled, members, np.argmax(members, axis=1).astype(np.uint8), labels, masks, pixel_mm, basal_first, heart)
 
 
-def neighbour(values: NDArray[Any]) -> NDArray[Any]:
-    """Values (..., D) of the neighbour one step nearer to the middle; the middle slice of an odd number looks at the one before it."""
-    return values[..., neighbour_index(values.shape[-1])]
-
-
-def neighbour_index(depth: int) -> NDArray[np.int64]:
-    """Index of the neighbour of each slice one step nearer to the middle, int64 (D,)."""
+def neighbour_index(depth: int, heart: tuple[int, int]) -> NDArray[np.int64]:
+    """Index of the neighbour of each slice one step nearer to the middle of the heart; the middle slice of an odd number looks back."""
     index = np.arange(depth)
-    step = np.where(index < depth / 2 - 0.5, 1, -1)
+    step = np.where(index < (heart[0] + heart[1]) / 2, 1, -1)
     return np.clip(index + step, 0, depth - 1)
+
+
+def heart_span(shown: NDArray[np.bool_]) -> tuple[int, int]:
+    """First and last slice of those that show something, bool (D,); the whole stack where none does."""
+    where = np.flatnonzero(shown)
+    return (int(where[0]), int(where[-1])) if where.size else (0, len(shown) - 1)
 
 
 def ratio(numerator: NDArray[np.floating], denominator: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from shortaxis.labels import FOREGROUND
-from shortaxis.quality.grid_frame import SMALL_MM2, neighbour_index, ratio
+from shortaxis.quality.grid_frame import SMALL_MM2, ratio
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +64,7 @@ def shrinking(frame: GridFrame) -> NDArray[np.float64]:
 
 def away_from_neighbour(frame: GridFrame) -> NDArray[np.float64]:
     """1 - DSC between the structure's mask and that of the neighbour towards the middle; 0 where neither shows it."""
-    other = frame.masks[:, neighbour_index(frame.depth)]
+    other = frame.masks[:, frame.inward]
     total = frame.masks.sum(axis=(2, 3)) + other.sum(axis=(2, 3))
     return 1 - ratio(2 * (frame.masks & other).sum(axis=(2, 3)), total)
 

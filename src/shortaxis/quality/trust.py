@@ -39,7 +39,7 @@ _OF_STRUCTURE: Final = {
 _OF_SLICE: Final = {
     "the heart's centre jumps against the neighbouring slice": ("centroid_jump",),
     "the myocardium does not close around the cavity": ("open_ring",),
-    "the slice may lie beyond {}": ("endness", "smallness", "basal"),
+    "the slice may lie beyond {}": ("depth_in_heart", "smallness", "basal"),
 }
 _BEYOND: Final = {"basal": "the valve plane", "apical": "the apex"}
 _NAMES: Final = {"RV": "RV", "MYO": "myocardium", "LV": "LV"}
