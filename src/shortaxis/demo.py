@@ -23,7 +23,7 @@ from shortaxis.segmenting.measuring import SegmentedImage, flags_of, measured
 from shortaxis.segmenting.opening import OpenModel, open_model
 from shortaxis.segmenting.plan import PlannedImage, PlannedStudy
 from shortaxis.segmenting.reporting import Told, build_report, show_pixels, write_report
-from shortaxis.segmenting.trusting import Judged, segment_judged
+from shortaxis.segmenting.trusting import Judged, judged_together, segment_judged
 from shortaxis.segmenting.wishes import Wishes
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def run_demo(
         name = str(study.subject.identifier)
         write_like(segmentation.labels, study, stage / "labels.nii.gz")
         findings = Findings(name)
-        findings.add(segmentation, STUDY, verdicts=judged.verdicts, risks=judged.risks)
+        findings.add(segmentation, STUDY, judged=judged)
         write_json(stage / "indices.json", findings.to_dict(opened.provenance, opened.calibration))
         told = Told(opened, Wishes(), f"shortaxis demo --group {group} --seed {seed}", time.perf_counter() - since)
         _write_report(name, judged, findings, told, stage)
@@ -151,7 +151,7 @@ def _segment(phantom: Phantom, stage: Path, opened: OpenModel, on_phase: Callabl
     write_like(phantom.labels, truth, stage / "truth.nii.gz")
     study = read(stage / STUDY)
     study = replace(study, end_diastole=truth.end_diastole, end_systole=truth.end_systole, subject=truth.subject)
-    return segment_judged(opened, study, on_phase, keep_entropy=True)
+    return judged_together([segment_judged(opened, study, on_phase, keep_entropy=True)], opened.calibration)[0]
 
 
 def _cases(phantom: Phantom, segmentation: Segmentation) -> list[Case]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from shortaxis.quality.conformal import conformal_half_width
-from shortaxis.quality.features import FEATURES, slice_features
-from shortaxis.quality.trust import SliceVerdict, TrustModel, judge_end_slices
+from shortaxis.quality.evidence import SIGNS, FrameEvidence, frame_evidence
+from shortaxis.quality.trust import SliceVerdict, TrustModel, judge_slices
 from shortaxis.quality.uncertainty import disagreement, entropy, mutual_information
 
 __all__ = [
-    "FEATURES",
+    "SIGNS",
+    "FrameEvidence",
     "SliceVerdict",
     "TrustModel",
-    "conformal_half_width",
     "disagreement",
     "entropy",
-    "judge_end_slices",
+    "frame_evidence",
+    "judge_slices",
     "mutual_information",
-    "slice_features",
 ]

@@ -12,7 +12,7 @@ import numpy as np
 import scipy  # its parts load when they are used, which keeps quick what needs none
 
 from shortaxis.labels import FOREGROUND, Structure
-from shortaxis.quality.grid_frame import SMALL_MM2, GridFrame, grid_frame, ratio
+from shortaxis.quality.grid_frame import SMALL_MM2, ratio
 from shortaxis.quality.structure_signs import STRUCTURE_SIGNS, members_apart
 from shortaxis.quality.uncertainty import entropy
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+
+    from shortaxis.quality.grid_frame import GridFrame
 
 
 def member_disagreement(frame: GridFrame) -> NDArray[np.float64]:
@@ -119,21 +121,8 @@ FEATURES: Final = (*SLICE_SIGNS, *(f"{name}_{part.name.lower()}" for name in STR
 """Names of all signs: those of the slice, and those of each structure, such as `doubt_inside_rv`."""
 
 
-def slice_features(
-    pooled: NDArray[np.floating], members: NDArray[np.floating], pixel_mm: tuple[float, float], *, basal_first: bool | None = None
-) -> dict[str, NDArray[np.float64]]:
-    """Compute every sign of every slice of one frame.
-
-    Args:
-        pooled: (C, D, G, G) pooled probabilities on the grid.
-        members: (N, C, D, G, G) member probabilities on the grid.
-        pixel_mm: Edges of a grid pixel in mm, (y, x).
-        basal_first: Whether the stack runs from base to apex; None lets the masks tell (`shortaxis.indices.aha.apex_is_last`).
-
-    Returns:
-        Name of the sign to float64 (D,), in the order of `FEATURES`.
-    """
-    frame = grid_frame(pooled, members, pixel_mm, basal_first)
+def slice_features(frame: GridFrame) -> dict[str, NDArray[np.float64]]:
+    """Compute every sign of every slice of one frame: name of the sign to float64 (D,), in the order of `FEATURES`."""
     signs = {name: compute(frame) for name, compute in SLICE_SIGNS.items()}
     for name, compute in STRUCTURE_SIGNS.items():
         values = compute(frame)

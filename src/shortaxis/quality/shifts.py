@@ -104,9 +104,7 @@ def shifted(frame: Frame, shift: Shift) -> Frame:
     return replace(frame, image=image, labels=labels, spacing=spacing)
 
 
-def _other_slices(
-    image: NDArray[np.float32], labels: NDArray[np.uint8], shift: Shift
-) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+def _other_slices(image: NDArray[np.float32], labels: NDArray[np.uint8], shift: Shift) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     if shift.stack == "short" and len(image) - shift.base - shift.apex >= _LEAST_SLICES:
         kept = slice(shift.base, len(image) - shift.apex)
         return image[kept], labels[kept]

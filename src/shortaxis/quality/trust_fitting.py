@@ -1,9 +1,7 @@
-"""Learning the trust in a slice from annotated patients, and telling honestly how good it is.
+"""Learning the trust in a slice from annotated patients that the networks have not seen, and saying honestly how good it is.
 
-Two kinds of patients may take part. Those that the networks were trained on can only teach what a poor slice looks like, since the networks
-do better on them than on others. Held-out patients teach too, but above all they set the probability, the threshold and every figure that
-is told; each of them is judged by a forest that has not seen it, at a threshold that the others set. Patients with identical images count
-as one.
+Every figure comes from slices that were judged by a forest which knew nothing of their patient, at a threshold that the other patients set.
+Patients with identical images count as one.
 """
 
 from __future__ import annotations
@@ -19,37 +17,45 @@ from scipy.stats import rankdata
 from shortaxis.errors import InputError
 from shortaxis.labels import FOREGROUND
 from shortaxis.metrics.overlap import dsc_of_confusion, slice_confusion
-from shortaxis.quality.features import FEATURES
+from shortaxis.quality.evidence import SIGNS
 from shortaxis.quality.forest import grow_forest
 from shortaxis.quality.trust import POOR_DSC, TrustModel, logit_of_share
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 VERY_POOR_DSC: Final = 0.7
-FLAGGED_GOOD: Final = 0.2
+FLAGGED_GOOD: Final = 0.14
 """Share of the good end slices that may be flagged."""
 MOST_FOLDS: Final = 20
-"""Held-out patients are left out one at a time, or in as many groups."""
+"""Patients are left out one at a time, or in as many groups."""
+BINS: Final = 5
+"""Groups of equal size in a reliability diagram."""
 
 
 @dataclass(frozen=True, eq=False)
 class SliceTable:
-    """All slices of the patients.
+    """All slices of the patients that lie on the heart or next to it.
 
     Attributes:
-        signs: float64 (S, F), in the order of `FEATURES`.
+        signs: float64 (S, F), in the order of `SIGNS`.
         dsc: float64 (S,), mean DSC of the structures that either side shows; 1 where neither shows any.
-        end: bool (S,), whether the slice is among the first two or last two.
+        end: bool (S,), whether it is an end slice of the heart, by the prediction or by the annotation.
         patient: (S,) names; patients with identical images share one.
-        held_out: bool (S,), whether the networks have not seen the patient.
+        source: (S,) data set, and whether the frames were shifted.
+        home: bool (S,), whether the slice is of the scans, as they are, that the threshold is set on.
+        teaches: bool (S,), whether the forest learns from it; false where the annotation knows one structure only.
     """
 
     signs: NDArray[np.float64]
     dsc: NDArray[np.float64]
     end: NDArray[np.bool_]
     patient: NDArray[np.str_]
-    held_out: NDArray[np.bool_]
+    source: NDArray[np.str_]
+    home: NDArray[np.bool_]
+    teaches: NDArray[np.bool_]
 
 
 def slice_dsc(truth: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -60,64 +66,85 @@ def slice_dsc(truth: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> NDArra
     return np.where(shown.any(axis=1), mean, 1.0)
 
 
-def fit_trust(table: SliceTable, provenance: dict[str, Any]) -> TrustModel:
-    """Learn from the end slices of all patients; threshold and figures come from the held-out ones.
+def fit_trust(table: SliceTable, provenance: dict[str, Any]) -> tuple[TrustModel, NDArray[np.float64]]:
+    """Learn from all slices; threshold and probability are set on the end slices of the home data.
 
     The threshold flags the share `FLAGGED_GOOD` of the good end slices.
 
     Args:
         table: The slices.
-        provenance: What is known of them already; the figures are added.
+        provenance: What is known of them already; the figures of each source are added.
+
+    Returns:
+        The trust model, and for each row of the table the probability by a forest that has not seen its patient, float64 (S,).
 
     Raises:
-        InputError: There are fewer than three held-out patients, or none of their end slices is poor, or none good.
+        InputError: There are fewer than three patients, or none of their end slices is poor, or none good.
     """
-    poor, judged = table.dsc < POOR_DSC, table.end & table.held_out
-    patients = np.unique(table.patient[judged])
+    poor, judged = table.dsc < POOR_DSC, table.end & table.home
+    patients = np.unique(table.patient)
     good = judged & ~poor
-    if len(patients) < 3 or not good.any() or not (judged & poor).any():
+    if len(np.unique(table.patient[judged])) < 3 or not good.any() or not (judged & poor).any():
         msg = (
-            "calibration needs three held-out patients or more with good and with poor end slices, "
-            f"not {len(patients)} with {int(good.sum())} good and {int((judged & poor).sum())} poor ones"
+            "calibration needs three patients or more that the networks have not seen, with good and with poor end slices, "
+            f"not {len(np.unique(table.patient[judged]))} with {int(good.sum())} good and {int((judged & poor).sum())} poor ones"
         )
         raise InputError(msg)
-    unseen, flagged = np.full(len(poor), np.nan), np.zeros(len(poor), bool)
-    folds = [np.isin(table.patient, patients[fold :: min(MOST_FOLDS, len(patients))]) for fold in range(min(MOST_FOLDS, len(patients)))]
+    share, probability, flagged = np.full(len(poor), np.nan), np.full(len(poor), np.nan), np.zeros(len(poor), bool)
+    folds = [np.isin(table.patient, group) for group in _groups(patients)]
     for out in folds:
-        taught = table.end & ~out
-        unseen[out] = grow_forest(table.signs[taught], poor[taught]).share_poor(table.signs[out])
-    logit, probability = logit_of_share(unseen), np.full(len(poor), np.nan)
+        taught = table.teaches & ~out
+        share[out] = grow_forest(table.signs[taught], poor[taught]).share_poor(table.signs[out])
+    logit = logit_of_share(share)
     for out in folds:
-        flagged[out] = logit[out] > _threshold(logit[good & ~out])
         others = judged & ~out
         slope, intercept = _platt(logit[others], poor[others])
         probability[out] = expit(slope * logit[out] + intercept)
+        flagged[out] = logit[out] > _threshold(logit[good & ~out])
     slope, intercept = _platt(logit[judged], poor[judged])
-    every = table.held_out
-    figures = {
-        "slices": int(every.sum()),
-        "end_slices": int(judged.sum()),
-        "poor_end_slices": int((judged & poor).sum()),
-        "very_poor_end_slices": int((judged & (table.dsc < VERY_POOR_DSC)).sum()),
-        "taught_by_end_slices": int(table.end.sum()),
-        "auroc_all_slices": auroc(unseen[every], poor[every]),
-        "auroc_end_slices": auroc(unseen[judged], poor[judged]),
-        "brier_end_slices": float(((probability - poor)[judged] ** 2).mean()),
-        "brier_of_the_share_alone": float(poor[judged].mean() * (1 - poor[judged].mean())),
-        "caught_dsc_below_0.7": _share(flagged[judged & (table.dsc < VERY_POOR_DSC)]),
-        "caught_dsc_below_0.8": _share(flagged[judged & poor]),
-        "flagged_good": _share(flagged[good]),
-        "precision": _share(poor[judged & flagged]),
+    sources = {
+        str(source): _figures(table.dsc[rows], probability[rows], flagged[rows])
+        for source in dict.fromkeys(table.source)
+        if (rows := table.end & (table.source == source)).any()
     }
-    return TrustModel(
-        features=FEATURES,
-        forest=grow_forest(table.signs[table.end], poor[table.end]),
+    trust = TrustModel(
+        features=SIGNS,
+        forest=grow_forest(table.signs[table.teaches], poor[table.teaches]),
         slope=slope,
         intercept=intercept,
         threshold=float(expit(slope * _threshold(logit[good]) + intercept)),
-        typical=tuple(np.median(table.signs[good], axis=0).tolist()),
-        provenance=provenance | figures,
+        typical=tuple(np.median(table.signs[good], axis=0).round(4).tolist()),
+        provenance=provenance | {"taught_by_slices": int(table.teaches.sum()), "end_slices": sources},
     )
+    return trust, probability
+
+
+def _groups(patients: NDArray[np.str_]) -> Iterator[NDArray[np.str_]]:
+    count = min(MOST_FOLDS, len(patients))
+    return (patients[fold::count] for fold in range(count))
+
+
+def _figures(dsc: NDArray[np.float64], probability: NDArray[np.float64], flagged: NDArray[np.bool_]) -> dict[str, Any]:
+    """How well the end slices of one source are judged."""
+    poor = dsc < POOR_DSC
+    order = np.argsort(probability, kind="stable")
+    return {
+        "slices": len(dsc),
+        "poor": int(poor.sum()),
+        "very_poor": int((dsc < VERY_POOR_DSC).sum()),
+        "auroc": auroc(probability, poor),
+        "brier": float(((probability - poor) ** 2).mean()),
+        "brier_of_the_share_alone": float(poor.mean() * (1 - poor.mean())),
+        "caught_dsc_below_0.7": _share(flagged[dsc < VERY_POOR_DSC]),
+        "caught_dsc_below_0.8": _share(flagged[poor]),
+        "flagged_good": _share(flagged[~poor]),
+        "precision": _share(poor[flagged]),
+        "reliability": [
+            {"slices": len(part), "mean_probability": float(probability[part].mean()), "share_poor": float(poor[part].mean())}
+            for part in np.array_split(order, BINS)
+            if len(part)
+        ],
+    }
 
 
 def auroc(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> float | None:

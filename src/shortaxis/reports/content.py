@@ -59,7 +59,7 @@ class IndexRow(_Part, frozen=True):
 
 
 class EndSlice(_Part, frozen=True):
-    """The verdict on one end slice of one frame.
+    """The verdict on one slice of one frame: an end slice of the heart, or one between them that is to be checked.
 
     Attributes:
         slice: Number of the slice, counted from 1.
@@ -70,7 +70,7 @@ class EndSlice(_Part, frozen=True):
     """
 
     slice: Counted
-    level: Literal["basal", "apical"]
+    level: Literal["basal", "middle", "apical"]
     verdict: Literal["trust", "check"]
     probability: Share
     reasons: list[str]
@@ -88,8 +88,8 @@ class FrameRow(_Part, frozen=True):
         myo_ml: Volume of the LV myocardium.
         lv_ml: Volume of the LV cavity.
         end_slices: Verdicts; empty where the model has no calibration.
-        slice_risk: Of each slice, the probability that its mean DSC is below 0.8: calibrated on end slices, and a little too high on the
-            others; empty where the model has no calibration.
+        slice_risk: Of each slice, the probability that its mean DSC is below 0.8: calibrated on the end slices of the heart; empty where
+            the model has no calibration.
     """
 
     image: str
@@ -207,6 +207,22 @@ class Patient(_Part, frozen=True):
     study_date: str | None = None
 
 
+class ScanRow(_Part, frozen=True):
+    """Whether the scan looks like those that verdicts and intervals were learnt from.
+
+    Attributes:
+        known: Whether it does.
+        distance: How far it lies from their middle (Mahalanobis), or None where too little of the heart was found to say.
+        limit: Distance up to which 95 of 100 of them lie.
+        unlike: What differs most, in words; empty where it is known, or where no figure alone is far off.
+    """
+
+    known: bool
+    distance: float | None
+    limit: float
+    unlike: list[str]
+
+
 class Provenance(_Part, frozen=True):
     """How the report came about.
 
@@ -251,6 +267,7 @@ class StudyReport(_Part, frozen=True):
         flags: What a reader should know, the gravest first.
         provenance: How it came about.
         repairs: Places of a cine that were decided anew for the sake of consistency in time.
+        scan: Whether the scan looks like those of the calibration; None without one, or where ED is not known.
     """
 
     schema_version: int
@@ -265,6 +282,7 @@ class StudyReport(_Part, frozen=True):
     flags: list[Flag]
     provenance: Provenance
     repairs: list[RepairRow] = []
+    scan: ScanRow | None = None
 
 
 @dataclass(frozen=True, eq=False)

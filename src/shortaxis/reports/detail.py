@@ -74,8 +74,9 @@ def end_slices(report: StudyReport, pictures: Pictures) -> list[Element]:
     if not any(frame.end_slices for frame in report.frames):
         return [element("p", "The end slices are not judged: the model has no calibration.", class_="quiet")]
     text = (
-        "The first two and the last two slices are where a segmentation fails first. The risk is the probability, learnt on held-out "
-        "patients, that the mean DSC of the slice is below 0.8."
+        "The ends of the heart are where a segmentation fails first: the outermost two slices on either side that show it, and the slice "
+        "beyond each. A slice between them is shown when it should be checked. The risk is the probability, learnt from patients that the "
+        "networks had not seen, that the outlines of the slice agree poorly with an expert's (mean DSC below 0.8)."
     )
     parts = [element("p", text, class_="quiet")]
     for place in shown_frames(report):

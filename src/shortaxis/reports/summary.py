@@ -33,7 +33,7 @@ _PHASES: Final = {
 def header(report: StudyReport) -> list[Element]:
     """What was scanned, and how many things there are to look out for."""
     facts = [image_in_words(image) for image in report.images]
-    lines = [element("li", line) for line in [*facts, _PHASES[report.phases]]]
+    lines = [element("li", line) for line in [*facts, _PHASES[report.phases], *scan_in_words(report)]]
     notes = [element("li", note, class_="note") for image in report.images for note in image.notes]
     return [
         element("p", "shortaxis report", class_="kicker"),
@@ -51,6 +51,17 @@ def image_in_words(image: ImageFacts) -> str:
     z, y, x = image.spacing_mm
     size = f"{plural(image.phases, 'phase')} × {plural(image.slices, 'slice')}, {image.rows} × {image.columns} pixels"
     return f"{image.file}: {image.format}, {size} of {y:.2f} × {x:.2f} mm, slices {z:.1f} mm apart"
+
+
+def scan_in_words(report: StudyReport) -> list[str]:
+    """Say whether verdicts and intervals were learnt from scans like this one, in one sentence; nothing where that is not known."""
+    scan = report.scan
+    if scan is None:
+        return []
+    if scan.known:
+        return ["The scan looks like those that verdicts and intervals were learnt from"]
+    what = f" ({', '.join(scan.unlike)})" if scan.unlike else ""
+    return [f"The scan does not look like those that verdicts and intervals were learnt from{what}: intervals are wider, or not given"]
 
 
 def flags(report: StudyReport) -> list[Element]:

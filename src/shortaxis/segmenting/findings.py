@@ -6,6 +6,8 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+import numpy as np
+
 from shortaxis import __version__
 from shortaxis.indices import Index, indices, structure_volumes, ventricular_indices
 from shortaxis.indices.curves import HEARTBEAT_MS
@@ -13,14 +15,15 @@ from shortaxis.indices.unmeasured import without_volumes
 from shortaxis.io.dicom import DicomSource
 from shortaxis.io.nifti_header import NiftiSource
 from shortaxis.labels import FOREGROUND
+from shortaxis.metrics.protocols import INDICES
+from shortaxis.quality.evidence import study_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import numpy as np
     from numpy.typing import NDArray
 
     from shortaxis.quality.calibration import Calibration
+    from shortaxis.quality.evidence import FrameEvidence
+    from shortaxis.segmenting.trusting import Judged
     from shortaxis.study import Segmentation, Study
 
 SCHEMA_VERSION: Final = 1
@@ -40,6 +43,12 @@ OUT_OF_RANGE: Final = "no interval is given where the value itself is outside wh
 
 SLICES_MISSING: Final = "slices are missing within the stack, so volumes and mass are lower bounds and no interval is given"
 """What is said instead of an interval where the stack has a gap."""
+
+UNKNOWN_SCAN: Final = "the scan does not look like those that the intervals were learnt from, so no interval is given"
+"""What is said instead of an interval of an index of which scans of other kinds have taught nothing."""
+
+OTHER_SCAN: Final = "the scan does not look like those that the intervals were learnt from, so the interval is a wider one, learnt from scans that do not either"
+"""What is said of an interval of such a scan where it could be learnt."""
 
 _DIGITS: Final = 4
 _PHASES: Final = ("ED", "ES")
@@ -67,6 +76,7 @@ class Findings:
         self._of_cine: dict[str, Index] | None = None
         self._phases_found = False
         self._in_cine: list[bool] = []
+        self._evidence: list[tuple[FrameEvidence, NDArray[np.float64]] | None] = []
         self._no_volumes: str | None = None
 
     def add(
@@ -74,8 +84,7 @@ class Findings:
         segmentation: Segmentation,
         image: str,
         first_frame: int = 1,
-        verdicts: Sequence[list[dict[str, Any]]] = (),
-        risks: Sequence[list[float]] = (),
+        judged: Judged | None = None,
     ) -> None:
         """Take the volumes of an image, and what is needed for the indices.
 
@@ -83,9 +92,9 @@ class Findings:
             segmentation: Labels of a frame or a cine whose study names ED and ES as far as they are known.
             image: The image's file name.
             first_frame: Number of its first frame.
-            verdicts: On the end slices of each frame, from `segment_judged`; empty where the model has no calibration.
-            risks: Of all slices of each frame, from the same.
+            judged: What is thought of it, from `judged_together`.
         """
+        verdicts, risks, evidence = ((), (), ()) if judged is None else (judged.verdicts, judged.risks, judged.evidence)
         study = segmentation.study
         named = {study.end_systole: "ES", study.end_diastole: "ED"}
         self._body = (study.subject.height_cm, study.subject.weight_kg)
@@ -100,8 +109,9 @@ class Findings:
             millilitres = {f"{part.name.lower()}_ml": round(float(volumes[part]), _DIGITS) for part in FOREGROUND}
             row = {"image": image, "frame": first_frame + index, "phase": phase, **millilitres}
             self._in_cine.append(study.n_phases > 1)
-            judged = {"end_slices": verdicts[index], "slice_risk": risks[index] if risks else []} if verdicts else {}
-            self.frames.append(row | judged)
+            said = {"end_slices": verdicts[index], "slice_risk": risks[index] if risks else []} if verdicts else {}
+            self.frames.append(row | said)
+            self._evidence.append((evidence[index], np.array(risks[index])) if evidence and risks else None)
             if phase is not None and study.n_phases == 1:
                 self._labels[phase] = (segmentation.labels[index], study)
 
@@ -159,7 +169,7 @@ class Findings:
             calibration: Gives the intervals, cut off where the index cannot go: below zero, and above 100 %. A value that is itself there
                 has none, and a note says so. They were learnt where ED and ES were known, and with one view; where these had to be
                 found on the volume curve, or there were more views, a note says so. Where slices are missing there are none, and volumes
-                and mass are marked as lower bounds.
+                and mass are marked as lower bounds. A scan unlike those of the calibration has wider ones, or none.
         """
         rows = {name: asdict(index) for name, index in self.indices().items()}
         slices_missing = any(row["lower_bound"] for row in rows.values())
@@ -169,22 +179,53 @@ class Findings:
                 del row["lower_bound"]
             row["value"] = None if row["value"] is None else round(row["value"], _DIGITS)
         notes = [FOUND_PHASES] * (self.phases == "found") + [SEVERAL_VIEWS] * (self.views > 1)
+        if calibration is None:
+            return rows
+        scan = self.scan(calibration)
+        known = scan is not None and scan["known"]
+        notes = [OTHER_SCAN] * (not known) + notes
         note = {"interval_note": "; ".join(notes)} if notes else {}
-        half_widths, level = ({}, None) if calibration is None else (calibration.half_widths, calibration.level)
-        for name, half_width in half_widths.items():
-            value = rows[name]["value"]
-            if value is None:
+        scales = calibration.intervals.scales(self._parts())
+        for name in INDICES:
+            row = rows[name]
+            if row["value"] is None:
                 continue
             if slices_missing:
-                rows[name]["interval_note"] = SLICES_MISSING
+                row["interval_note"] = SLICES_MISSING
                 continue
-            lowest, highest = 0.0, 100.0 if rows[name]["unit"] == "%" else math.inf
-            if not lowest <= value <= highest:
-                rows[name]["interval_note"] = OUT_OF_RANGE
-            else:
-                interval = [round(end, _DIGITS) for end in (max(lowest, value - half_width), min(highest, value + half_width))]
-                rows[name] |= {"interval": interval, "interval_level": level, **note}
+            lowest, highest = 0.0, 100.0 if row["unit"] == "%" else math.inf
+            if not lowest <= row["value"] <= highest:
+                row["interval_note"] = OUT_OF_RANGE
+                continue
+            ends = calibration.intervals.interval(name, row["value"], scales, inside=known)
+            if ends is None:
+                row["interval_note"] = UNKNOWN_SCAN
+                continue
+            interval = [round(end, _DIGITS) for end in (max(lowest, ends[0]), min(highest, ends[1]))]
+            row |= {"interval": interval, "interval_level": calibration.intervals.level, **note}
         return rows
+
+    def scan(self, calibration: Calibration) -> dict[str, Any] | None:
+        """Whether the ED frame looks like the scans that the calibration knows, in plain JSON types; None where ED is not known."""
+        evidence = self._decisive_evidence().get("ED")
+        if evidence is None:
+            return None
+        figures, domain = evidence[0].figures, calibration.domain
+        return {
+            "known": domain.is_inside(figures),
+            "distance": None if figures is None else round(domain.distance(figures), _DIGITS),
+            "limit": round(domain.limit, _DIGITS),
+            "unlike": [] if figures is None or domain.is_inside(figures) else list(domain.unlike(figures)),
+        }
+
+    def _decisive_evidence(self) -> dict[str, tuple[FrameEvidence, NDArray[np.float64]]]:
+        """Evidence and slice risks of the frames that the indices rest on, by `ED` and `ES`."""
+        rows = zip(self.frames, self.decisive, self._evidence, strict=True)
+        return {row["phase"]: evidence for row, decisive, evidence in rows if decisive and row["phase"] and evidence is not None}
+
+    def _parts(self) -> dict[str, NDArray[np.float64]]:
+        found = self._decisive_evidence()
+        return study_parts({name: one[0] for name, one in found.items()}, {name: one[1] for name, one in found.items()})
 
     def to_dict(self, model: dict[str, str], calibration: Calibration | None = None) -> dict[str, Any]:
         """JSON-able form.
@@ -198,6 +239,7 @@ class Findings:
             "shortaxis_version": __version__,
             "study": self.name,
             "model": model,
+            **({} if calibration is None else {"scan": self.scan(calibration)}),
             "indices": self.index_rows(calibration),
             "frames": self.frames,
         }

@@ -26,6 +26,7 @@ from shortaxis.reports.content import (
     Provenance,
     RepairRow,
     ReportPixels,
+    ScanRow,
     StudyReport,
     WallSegment,
 )
@@ -98,6 +99,7 @@ def build_report(
         flags=[Flag(**vars(flag)) for flag in flags],
         provenance=_provenance(told),
         repairs=_repairs(images, findings),
+        scan=None if calibration is None else msgspec.convert(findings.scan(calibration), ScanRow | None),
     )
 
 

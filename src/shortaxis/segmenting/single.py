@@ -24,7 +24,7 @@ from shortaxis.segmenting.orienting import reoriented
 from shortaxis.segmenting.plan import MAPS
 from shortaxis.segmenting.reading import read_planned
 from shortaxis.segmenting.reporting import Told, build_report, show_pixels, write_report
-from shortaxis.segmenting.trusting import segment_judged
+from shortaxis.segmenting.trusting import judged_together, segment_judged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -87,7 +87,7 @@ def segment_study(planned: PlannedStudy, stage: Path, task: Task, on_share: Call
     findings = Findings(planned.name, views=wishes.views)
     with _blaming(planned):
         state = state_of(planned, wishes.series)
-        images = list(_segment_images(planned, task, findings, on_share))
+        images = _judged(list(_segment_images(planned, task, on_share)), task, findings)
         flags = flags_of(measured(images), images)
     rows = [_write_image(image, stage, task) for image in images]
     # The intervals were learnt on cleaned labels.
@@ -133,16 +133,24 @@ def _told(planned: PlannedStudy, task: Task, seconds: float) -> Told:
     return Told(task.opened, task.wishes, command, seconds)
 
 
-def _segment_images(planned: PlannedStudy, task: Task, findings: Findings, on_share: Callable[[float], None]) -> Iterator[SegmentedImage]:
+def _segment_images(planned: PlannedStudy, task: Task, on_share: Callable[[float], None]) -> Iterator[SegmentedImage]:
     for index, image in enumerate(planned.images):
 
         def on_part(share: float, before: int = index) -> None:
             on_share(before + share)
 
-        judged = _segment_image(image, task, on_part, paired=len(planned.images) > 1)
+        yield SegmentedImage(image, _segment_image(image, task, on_part, paired=len(planned.images) > 1))
+
+
+def _judged(images: Sequence[SegmentedImage], task: Task, findings: Findings) -> list[SegmentedImage]:
+    """The images with their verdicts; what is found of them goes into `findings`."""
+    together = judged_together([image.judged for image in images], task.opened.calibration)
+    result = []
+    for (image, _), judged in zip(images, together, strict=True):
         name = shown_path(image.shown, keep=task.wishes.keep_identifiers)
-        findings.add(judged.segmentation, name, (image.acdc.frame if image.acdc else None) or 1, judged.verdicts, judged.risks)
-        yield SegmentedImage(image, judged)
+        findings.add(judged.segmentation, name, (image.acdc.frame if image.acdc else None) or 1, judged)
+        result.append(SegmentedImage(image, judged))
+    return result
 
 
 def _segment_image(image: PlannedImage, task: Task, on_share: Callable[[float], None], *, paired: bool) -> Judged:

@@ -1,4 +1,4 @@
-"""Segmenting a study, judging the end slices of each frame and keeping the entropy on the way."""
+"""Segmenting the images of a study, and judging their slices when ED and ES are known."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from shortaxis.indices.aha import apex_is_last
+from shortaxis.indices.curves import with_phases
 from shortaxis.labels import Structure
-from shortaxis.quality import entropy, judge_end_slices, slice_features
+from shortaxis.quality import entropy, judge_slices
+from shortaxis.quality.evidence import all_signs, frame_evidence, shared_span
 from shortaxis.quality.sureness import structure_sureness
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shortaxis.inference import FramePrediction
+    from shortaxis.quality.calibration import Calibration
+    from shortaxis.quality.evidence import FrameEvidence
     from shortaxis.segmenting.opening import OpenModel
     from shortaxis.study import Segmentation, Study
 
@@ -30,15 +34,17 @@ class Judged(NamedTuple):
 
     Attributes:
         segmentation: The segmentation.
-        verdicts: For each frame one row an end slice, ready for JSON, slices counted from 1; empty where the model has no calibration.
         entropy: uint8 (T, D, H, W), entropy of the pooled probabilities, 0 to 255 for 0 to ln 4; None where it was not kept.
-        risks: For each frame the probability that each slice is poor, by slice; empty where the model has no calibration.
+        evidence: What each frame says of its own quality; empty where the model has no calibration.
+        verdicts: For each frame one row a slice that is judged, ready for JSON, slices counted from 1; empty until `judged_together`.
+        risks: For each frame the probability that each slice is poor, by slice; empty until `judged_together`.
         rv_sureness: How sure the networks are of the RV in each frame, 0 to 1; see `shortaxis.quality.sureness`.
     """
 
     segmentation: Segmentation
-    verdicts: list[list[dict[str, Any]]]
     entropy: NDArray[np.uint8] | None = None
+    evidence: Sequence[FrameEvidence] = ()
+    verdicts: Sequence[list[dict[str, Any]]] = ()
     risks: Sequence[list[float]] = ()
     rv_sureness: Sequence[float] = ()
 
@@ -46,7 +52,7 @@ class Judged(NamedTuple):
 def segment_judged(
     opened: OpenModel, study: Study, on_phase: Callable[[int], None], *, keep_entropy: bool = False, **options: bool
 ) -> Judged:
-    """Segment a study; where the model is calibrated, judge the first two and the last two slices of every frame.
+    """Segment a study; where the model is calibrated, gather what its verdicts and intervals rest on.
 
     Args:
         opened: The model.
@@ -60,26 +66,66 @@ def segment_judged(
     """
     plane = (study.pixels.shape[2], study.pixels.shape[3]), (study.spacing[1], study.spacing[2])
     pixel_mm = opened.model.grid.pixel_mm(*plane)
-    verdicts: list[list[dict[str, Any]]] = []
-    risks: list[list[float]] = []
+    evidence: list[FrameEvidence] = []
     rv_sureness: list[float] = []
     unsure = np.empty(study.pixels.shape, np.uint8) if keep_entropy else None
 
-    def judge(phase: int, prediction: FramePrediction) -> None:
+    def look(phase: int, prediction: FramePrediction) -> None:
         if opened.calibration is not None:
             basal_first = apex_is_last(prediction.labels, study.affine)
-            signs = slice_features(*prediction.on_grid, pixel_mm, basal_first=basal_first)
-            trust = opened.calibration.trust
-            probability = trust.probability(signs)
-            risks.append(probability.round(_DIGITS).tolist())
-            judged = judge_end_slices(trust, signs, probability, basal_first=basal_first)
-            verdicts.append([_row(asdict(verdict)) for verdict in judged])
+            said = frame_evidence(
+                prediction, study.pixels[phase], study.spacing, pixel_mm, slice_extents=study.slice_extents, basal_first=basal_first
+            )
+            evidence.append(said)
         rv_sureness.append(structure_sureness(prediction.labels, prediction.probabilities)[Structure.RV])
         if unsure is not None:
             unsure[phase] = np.rint(entropy(prediction.probabilities) * _BRIGHTEST)
         on_phase(phase)
 
-    return Judged(opened.model.segment(study, on_phase=judge, **options), verdicts, unsure, risks, rv_sureness)
+    return Judged(opened.model.segment(study, on_phase=look, **options), unsure, evidence, rv_sureness=rv_sureness)
+
+
+def judged_together(images: Sequence[Judged], calibration: Calibration | None) -> list[Judged]:
+    """Judge the slices of all images of one study, ED and ES against each other.
+
+    Args:
+        images: Of one study: a cine, or frames that name their phase, or both.
+        calibration: Of the model; None leaves all as it is.
+    """
+    if calibration is None:
+        return list(images)
+    frames: dict[str, FrameEvidence] = {}
+    for image in images:
+        if image.segmentation.study.n_phases == 1:
+            frames |= _named(image)
+    result = []
+    for image in images:
+        named = _named(image) if image.segmentation.study.n_phases > 1 else frames
+        risks, verdicts = [], []
+        for frame in image.evidence:
+            signs = all_signs(frame, other := _companion(frame, named))
+            probability = calibration.trust.probability(signs)
+            span = shared_span(frame, other)
+            judged = judge_slices(calibration.trust, signs, probability, span, basal_first=frame.view.basal_first)
+            risks.append(probability.round(_DIGITS).tolist())
+            verdicts.append([_row(asdict(verdict)) for verdict in judged])
+        result.append(image._replace(risks=risks, verdicts=verdicts))
+    return result
+
+
+def _named(image: Judged) -> dict[str, FrameEvidence]:
+    """The evidence of the ED and the ES frame, as far as they are known: named by the study, or found on the curve of the final labels."""
+    study = with_phases(image.segmentation)
+    known = {"ED": study.end_diastole, "ES": study.end_systole}
+    return {name: image.evidence[phase] for name, phase in known.items() if phase is not None}
+
+
+def _companion(frame: FrameEvidence, named: dict[str, FrameEvidence]) -> FrameEvidence | None:
+    """ES for ED, and ED for every other frame; None where it is not known or lies on another grid."""
+    other = named.get("ES") if frame is named.get("ED") else named.get("ED")
+    if other is None or other is frame or len(other.slice_mm) != len(frame.slice_mm):
+        return None
+    return other
 
 
 def _row(verdict: dict[str, Any]) -> dict[str, Any]:

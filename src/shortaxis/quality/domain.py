@@ -1,0 +1,85 @@
+"""Whether a scan looks like those that the calibration knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from shortaxis.errors import InputError
+from shortaxis.quality.appearance import APPEARANCE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SHARE_INSIDE: Final = 0.95
+"""Share of the calibration's own scans that count as inside."""
+_SHRINKAGE: Final = 0.1
+MOST_NAMED: Final = 3
+_FAR: Final = 2.0
+"""Standard deviations from which on a figure is named."""
+
+
+@dataclass(frozen=True)
+class KnownDomain:
+    """Where the scans of the calibration lie among all that a scan could look like.
+
+    Attributes:
+        mean: Of each figure of `APPEARANCE`.
+        deviation: Standard deviation of each.
+        precision: Inverse of the correlation matrix, drawn a little towards independence; (K, K).
+        limit: Mahalanobis distance above which a scan is outside.
+        figures: Names of the figures, to notice a calibration of another version.
+    """
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    precision: tuple[tuple[float, ...], ...]
+    limit: float
+    figures: tuple[str, ...] = tuple(APPEARANCE)
+
+    def __post_init__(self) -> None:
+        if self.figures != tuple(APPEARANCE):
+            msg = "the calibration describes scans by other figures than this version; make it again with `shortaxis calibrate`"
+            raise InputError(msg)
+
+    def distance(self, figures: NDArray[np.float64]) -> float:
+        """Mahalanobis distance of a scan, from `appearance`."""
+        return float(_distances(figures[None], self)[0])
+
+    def is_inside(self, figures: NDArray[np.float64] | None) -> bool:
+        """Whether the scan looks like those of the calibration; one that cannot be described does not."""
+        return figures is not None and self.distance(figures) <= self.limit
+
+    def unlike(self, figures: NDArray[np.float64]) -> tuple[str, ...]:
+        """In words, what differs most from the scans of the calibration, the farthest first; empty where no figure alone is far off."""
+        apart = np.abs(self._standard(figures))
+        order = [place for place in np.argsort(-apart, kind="stable") if apart[place] > _FAR]
+        return tuple(list(APPEARANCE.values())[place] for place in order[:MOST_NAMED])
+
+    def _standard(self, figures: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray((figures - np.array(self.mean)) / np.array(self.deviation))
+
+
+def learn_domain(scans: NDArray[np.float64]) -> KnownDomain:
+    """Learn from the figures (n, K) of n scans, one a patient; each is held against the others to find the limit."""
+    whole = _fit(scans)
+    apart = [_distances(scans[[row]], _fit(np.delete(scans, row, axis=0)))[0] for row in range(len(scans))]
+    return KnownDomain(whole.mean, whole.deviation, whole.precision, float(np.quantile(apart, SHARE_INSIDE)))
+
+
+def _fit(scans: NDArray[np.float64]) -> KnownDomain:
+    mean, deviation = scans.mean(axis=0), scans.std(axis=0, ddof=1)
+    deviation = np.maximum(deviation, 0.02)  # a protocol that never varies must not make every other one infinitely far
+    standard = (scans - mean) / deviation
+    correlation = standard.T @ standard / (len(scans) - 1)
+    correlation = (1 - _SHRINKAGE) * correlation + _SHRINKAGE * np.eye(len(mean))
+    precision = np.linalg.inv(correlation)
+    rows = tuple(tuple(float(f"{value:.6g}") for value in row) for row in precision)
+    return KnownDomain(tuple(mean.round(6).tolist()), tuple(deviation.round(6).tolist()), rows, np.inf)
+
+
+def _distances(scans: NDArray[np.float64], domain: KnownDomain) -> NDArray[np.float64]:
+    standard = (scans - np.array(domain.mean)) / np.array(domain.deviation)
+    return np.asarray(np.sqrt(np.einsum("ni,ij,nj->n", standard, np.array(domain.precision), standard)))
