@@ -14,12 +14,11 @@ from shortaxis.indices import structure_volumes
 from shortaxis.indices.volumes import indices_of_volumes
 from shortaxis.inference import load_model
 from shortaxis.inference.device import choose_device
-from shortaxis.labels import Structure
-from shortaxis.metrics.overlap import dsc_of_confusion, slice_confusion
+from shortaxis.labels import FOREGROUND, Structure
 from shortaxis.metrics.protocols import INDICES
 from shortaxis.quality.calibration import Calibration
 from shortaxis.quality.domain import learn_domain
-from shortaxis.quality.evidence import FrameEvidence, all_signs, frame_evidence, shared_span, study_parts
+from shortaxis.quality.evidence import SIGNS, FrameEvidence, all_signs, frame_evidence, shared_span, study_parts
 from shortaxis.quality.grid_frame import heart_span
 from shortaxis.quality.interval_fitting import StudyErrors, coverage, cross_fitted, fit_ends, fit_weights, normalised_errors
 from shortaxis.quality.intervals import IntervalModel
@@ -200,16 +199,17 @@ def _table(studies: list[_Teaching]) -> SliceTable:
     for study in studies:
         for phase, (frame, labels, evidence) in study.frames.items():
             other = _companion(study, phase)
-            score = slice_dsc(frame.labels, labels) if frame.is_whole else _known_dsc(frame, labels)
+            score = slice_dsc(frame.labels, labels, [part for part in FOREGROUND if part in frame.annotated])
             depth = len(labels)
             ends, near = np.zeros(depth, bool), np.zeros(depth, bool)
             truths = [prepared.frame.labels for prepared in study.frames.values() if prepared.frame.labels.shape == frame.labels.shape]
-            annotated = np.any([np.isin(truth, [1, 2, 3]).any(axis=(1, 2)) for truth in truths], axis=0)
+            annotated = np.stack([np.isin(truth, list(FOREGROUND)).any(axis=(1, 2)) for truth in truths]).any(axis=0)
             for span in (shared_span(evidence, other), heart_span(annotated) if annotated.any() else None):
                 if span is not None:
                     ends[list(heart_ends(span, depth))] = True
                     near[max(0, span[0] - 1) : span[1] + 2] = True
-            signs.append(all_signs(evidence, other))
+            found = all_signs(evidence, other)
+            signs.append(np.stack([found[name] for name in SIGNS], axis=1))
             dsc.append(score)
             end.append(ends)
             owner += [study.patient] * depth
@@ -230,24 +230,14 @@ def _companion(study: _Teaching, phase: str) -> FrameEvidence | None:
     return None if other is None or other.labels.shape != own.labels.shape or other is own else other.evidence
 
 
-def _known_dsc(frame: Frame, labels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Mean DSC of each slice over the annotated structures that either side shows, float64 (D,); 1 where neither shows any."""
-    known = [part for part in Structure if part in frame.annotated and part != Structure.BACKGROUND]
-    truth, predicted = (np.where(np.isin(values, known), values, 0) for values in (frame.labels, labels))
-    scores = dsc_of_confusion(slice_confusion(truth, predicted))[:, known]
-    return np.where(np.isnan(scores).all(axis=1), 1.0, np.nanmean(np.where(np.isnan(scores).all(axis=1)[:, None], 1, scores), axis=1))
-
-
 def _study_errors(study: _Teaching, risks: NDArray[np.float64]) -> StudyErrors:
     """True less predicted value of each index that the annotation knows; none without ED and ES."""
     if not {"ED", "ES"} <= study.frames.keys():
         return StudyErrors(study.patient, {}, {})
     both = {phase: study.frames[phase] for phase in ("ED", "ES")}
     parts = study_parts({phase: one.evidence for phase, one in both.items()}, {phase: risks[study.rows[phase]] for phase in both})
-    true, predicted = (
-        indices_of_volumes(*(structure_volumes(side(one), one.frame.spacing) for one in both.values()))
-        for side in (lambda one: one.frame.labels, lambda one: one.labels)
-    )
+    true = indices_of_volumes(*(structure_volumes(one.frame.labels, one.frame.spacing) for one in both.values()))
+    predicted = indices_of_volumes(*(structure_volumes(one.labels, one.frame.spacing) for one in both.values()))
     known = INDICES if all(one.frame.is_whole for one in both.values()) else [name for name in INDICES if _is_known(name, both)]
     values = {name: (true[name].value, predicted[name].value) for name in known}
     return StudyErrors(study.patient, parts, {name: t - p for name, (t, p) in values.items() if t is not None and p is not None})

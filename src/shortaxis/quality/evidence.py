@@ -73,17 +73,15 @@ def frame_evidence(
     )
 
 
-def all_signs(frame: FrameEvidence, other: FrameEvidence | None) -> NDArray[np.float64]:
-    """Signs of the slices of a frame beside its companion phase, float64 (D, F) in the order of `SIGNS`; see `phase_signs`."""
-    signs = frame.signs | phase_signs(frame.view, None if other is None else other.view)
-    return np.stack([signs[name] for name in SIGNS], axis=1)
+def all_signs(frame: FrameEvidence, other: FrameEvidence | None) -> dict[str, NDArray[np.float64]]:
+    """Signs of the slices of a frame beside its companion phase (see `phase_signs`), each float64 (D,), in the order of `SIGNS`."""
+    return frame.signs | phase_signs(frame.view, None if other is None else other.view)
 
 
 def shared_span(frame: FrameEvidence, other: FrameEvidence | None) -> tuple[int, int] | None:
     """First and last slice that show a structure in either frame; None where neither shows any."""
-    shown = frame.view.areas_mm2.any(axis=0)
-    if other is not None:
-        shown = shown | other.view.areas_mm2.any(axis=0)
+    areas = frame.view.areas_mm2 if other is None else frame.view.areas_mm2 + other.view.areas_mm2
+    shown = np.asarray(areas.any(axis=0))
     return heart_span(shown) if shown.any() else None
 
 

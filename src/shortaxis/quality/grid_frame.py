@@ -11,7 +11,7 @@ from shortaxis.indices.aha import apex_is_last
 from shortaxis.labels import FOREGROUND
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 SMALL_MM2: Final = 100.0
 """Areas below 1 cm² are taken as 1 cm² where a ratio or a logarithm would blow them up."""
@@ -91,7 +91,7 @@ def grid_frame(
     masks = np.stack([labels == structure for structure in FOREGROUND])
     if basal_first is None:
         basal_first = apex_is_last(labels, None)
-    heart = heart_span(masks.any(axis=(0, 2, 3)))
+    heart = heart_span(np.any(masks, axis=(0, 2, 3)))
     return GridFrame(pooled, members, np.argmax(members, axis=1).astype(np.uint8), labels, masks, pixel_mm, basal_first, heart)
 
 
@@ -102,8 +102,9 @@ def neighbour_index(depth: int, heart: tuple[int, int]) -> NDArray[np.int64]:
     return np.clip(index + step, 0, depth - 1)
 
 
-def heart_span(shown: NDArray[np.bool_]) -> tuple[int, int]:
+def heart_span(shown: ArrayLike) -> tuple[int, int]:
     """First and last slice of those that show something, bool (D,); the whole stack where none does."""
+    shown = np.asarray(shown, bool)
     where = np.flatnonzero(shown)
     return (int(where[0]), int(where[-1])) if where.size else (0, len(shown) - 1)
 

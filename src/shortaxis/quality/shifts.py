@@ -66,7 +66,7 @@ def draw_shift(patient: str, number: int = 0) -> Shift:
         number: Tells several shifts of one patient apart.
     """
     rng = np.random.default_rng([_SEED, number, *patient.encode()])
-    kind: Stack = ("whole", "whole", "short", "long")[rng.integers(4)]  # type: ignore[assignment]
+    kind: Stack = ("whole", "whole", "short", "long")[rng.integers(4)]
     ends = rng.integers(0, 3, 2)
     return Shift(
         bend=float(rng.uniform(-0.5, 0.5)),
@@ -98,7 +98,8 @@ def shifted(frame: Frame, shift: Shift) -> Frame:
     if shift.view_mm is not None:
         rows, columns = _view(labels, spacing[1:], shift.view_mm)
         image, labels = image[:, rows, columns], labels[:, rows, columns]
-    image, labels = (np.ascontiguousarray(np.rot90(values, shift.turns, axes=(1, 2))) for values in (image, labels))
+    image = np.ascontiguousarray(np.rot90(image, shift.turns, axes=(1, 2)))
+    labels = np.ascontiguousarray(np.rot90(labels, shift.turns, axes=(1, 2)))
     if shift.turns % 2:
         spacing = (spacing[0], spacing[2], spacing[1])
     return replace(frame, image=image, labels=labels, spacing=spacing)

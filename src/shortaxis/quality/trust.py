@@ -13,7 +13,7 @@ from shortaxis.labels import FOREGROUND
 from shortaxis.quality.evidence import SIGNS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -53,7 +53,7 @@ class TrustModel:
     """A forest on the signs of a slice, its answer made a probability by a logistic curve (Platt, 1999).
 
     Attributes:
-        features: Names of the signs that the forest asks for: `SIGNS`.
+        features: Names of the signs that the forest asks for, of `SIGNS`.
         forest: Gives the share of poor slices among those that look like this one.
         slope: Of the logistic curve on the logit of that share.
         intercept: Of the logistic curve.
@@ -71,31 +71,34 @@ class TrustModel:
     provenance: dict[str, Any]
 
     def __post_init__(self) -> None:
+        unknown = sorted(set(self.features) - set(SIGNS))
         asked = max(self.forest.feature)
-        if self.features != SIGNS or len(self.typical) != len(self.features) or asked >= len(self.features):
-            what = "its signs are those of another version" if self.features != SIGNS else "its lists differ in length"
+        if unknown or len(self.typical) != len(self.features) or asked >= len(self.features):
+            what = f"unknown signs {', '.join(unknown)}" if unknown else "its lists differ in length"
             msg = f"the trust model is damaged: {what}; make it again with `shortaxis calibrate`"
             raise InputError(msg)
 
-    def probability(self, signs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Probability that each slice is poor, float64 (D,), from signs (D, F) in the order of `SIGNS`."""
-        return self._probability(signs)
+    def probability(self, signs: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Probability that each slice is poor, float64 (D,), from `all_signs`."""
+        return self._probability(np.stack([signs[name] for name in self.features], axis=1))
 
-    def reasons(self, signs: NDArray[np.float64], level: str) -> tuple[str, ...]:
+    def reasons(self, signs: Mapping[str, NDArray[np.float64]], index: int, level: str) -> tuple[str, ...]:
         """Say why a slice looks poor: by how much the probability would fall if some of its signs were those of a typical good end slice.
 
         Args:
-            signs: Of the slice, (F,).
+            signs: From `all_signs`.
+            index: The slice.
             level: `basal`, `middle` or `apical`.
 
         Returns:
             One to three reasons in words, the weightiest first; each kind of reason once, with the structure that it weighs most for.
         """
+        x = np.array([signs[name][index] for name in self.features])
         words, kinds, columns = zip(*self._groups(level), strict=True)
-        typical = np.tile(signs, (len(words), 1))
+        typical = np.tile(x, (len(words), 1))
         for row, of_group in zip(typical, columns, strict=True):
             row[of_group] = np.array(self.typical)[of_group]
-        gain = self._probability(signs[None]) - self._probability(typical)
+        gain = self._probability(x[None]) - self._probability(typical)
         given: dict[str, str] = {}
         for place in np.argsort(-gain, kind="stable"):
             if given and gain[place] < _WEIGHTY * gain.max():
@@ -163,7 +166,7 @@ def heart_ends(span: tuple[int, int], depth: int) -> tuple[int, ...]:
 
 def judge_slices(
     model: TrustModel,
-    signs: NDArray[np.float64],
+    signs: Mapping[str, NDArray[np.float64]],
     probability: NDArray[np.float64],
     span: tuple[int, int] | None,
     *,
@@ -175,7 +178,7 @@ def judge_slices(
 
     Args:
         model: The calibrated model.
-        signs: float64 (D, F), from `all_signs`.
+        signs: From `all_signs`.
         probability: float64 (D,), from `model.probability(signs)`: the forest is slow enough to be asked once a frame.
         span: First and last slice that show a structure at ED or ES; None where no slice does, and nothing is judged.
         basal_first: Whether the stack runs from base to apex; see `shortaxis.indices.aha.apex_is_last`.
@@ -192,6 +195,6 @@ def judge_slices(
         if not check and index not in ends:
             continue
         level = "middle" if index not in ends else "basal" if (index <= sum(span) / 2) == basal_first else "apical"
-        reasons = model.reasons(signs[index], level) if check else ()
+        reasons = model.reasons(signs, index, level) if check else ()
         verdicts.append(SliceVerdict(index, level, "check" if check else "trust", float(probability[index]), reasons))
     return tuple(verdicts)

@@ -22,9 +22,11 @@ from shortaxis.quality.forest import grow_forest
 from shortaxis.quality.trust import POOR_DSC, TrustModel, logit_of_share
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
+
+    from shortaxis.labels import Structure
 
 VERY_POOR_DSC: Final = 0.7
 FLAGGED_GOOD: Final = 0.14
@@ -58,9 +60,10 @@ class SliceTable:
     teaches: NDArray[np.bool_]
 
 
-def slice_dsc(truth: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Mean DSC of each slice over the structures that either side shows, float64 (D,); 1 where neither shows any."""
-    scores = dsc_of_confusion(slice_confusion(truth, prediction))[:, list(FOREGROUND)]
+def slice_dsc(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], parts: Sequence[Structure] = FOREGROUND) -> NDArray[np.float64]:
+    """Mean DSC of each slice over those of the `parts` that either side shows, float64 (D,); 1 where neither shows any."""
+    known, predicted = (np.where(np.isin(labels, parts), labels, 0).astype(np.uint8) for labels in (truth, prediction))
+    scores = dsc_of_confusion(slice_confusion(known, predicted))[:, list(parts)]
     shown = ~np.isnan(scores)
     mean = np.where(shown, scores, 0).sum(axis=1) / np.maximum(shown.sum(axis=1), 1)
     return np.where(shown.any(axis=1), mean, 1.0)

@@ -47,7 +47,10 @@ SLICES_MISSING: Final = "slices are missing within the stack, so volumes and mas
 UNKNOWN_SCAN: Final = "the scan does not look like those that the intervals were learnt from, so no interval is given"
 """What is said instead of an interval of an index of which scans of other kinds have taught nothing."""
 
-OTHER_SCAN: Final = "the scan does not look like those that the intervals were learnt from, so the interval is a wider one, learnt from scans that do not either"
+OTHER_SCAN: Final = (
+    "the scan does not look like those that the intervals were learnt from, so the interval is a wider one, "
+    "learnt from scans that do not either"
+)
 """What is said of an interval of such a scan where it could be learnt."""
 
 _DIGITS: Final = 4
