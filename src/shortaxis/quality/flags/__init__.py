@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from shortaxis.indices.curves import volume_curves
-from shortaxis.quality.flags import body, function, header, orientation, phases, pose, stack
+from shortaxis.quality.flags import body, extent, function, header, orientation, phases, pose, stack
 from shortaxis.quality.flags.flag import Examined, ExaminedFrame, QualityFlag
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ CHECKS: Final[tuple[Callable[[Examined], QualityFlag | Iterator[QualityFlag] | N
     stack.base_not_covered,
     stack.apex_not_covered,
     stack.empty_slice_within,
+    extent.farther_at_systole,
+    extent.ends_abruptly,
     stack.cut_by_border,
     stack.motion_between_slices,
     function.ef_outside_physiology,
