@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TREES: Final = 100
-LEAST_IN_LEAF: Final = 8
-SHARE_OF_SIGNS: Final = 0.3
+LEAST_IN_LEAF: Final = 15
+SHARE_OF_SIGNS: Final = 0.5
 """Share of the signs that are looked at for each split."""
 _LEAF: Final = -1
 _DIGITS: Final = 6
