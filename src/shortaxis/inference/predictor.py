@@ -99,6 +99,7 @@ class Model:
         keep_uncertainty: bool = True,
         clean: bool = True,
         temporal: bool = True,
+        pose: HeartPose | None = None,
         on_phase: Callable[[int, FramePrediction], None] | None = None,
     ) -> Segmentation:
         """Segment every phase of a study.
@@ -110,6 +111,7 @@ class Model:
             clean: Keep the largest connected part of each structure only.
             temporal: In a cine of ten phases or more, decide anew what contradicts its neighbours in time; see
                 `shortaxis.inference.temporal`. `repairs` says where that was.
+            pose: How the heart lies, where another frame of the same scan has shown it; None looks for it here.
             on_phase: Called with the index of each phase and all that was said of it alone, when it is done.
 
         Returns:
@@ -123,7 +125,8 @@ class Model:
         labels = np.empty(study.pixels.shape, np.uint8)
         for phase, image in enumerate(study.pixels):
             _refuse_unfit(image, phase)
-        pose = self.find_pose(study.pixels, study.spacing, study.end_diastole, mirrored=shows_mirrored(study.affine))
+        if pose is None:
+            pose = self.find_pose(study.pixels, study.spacing, study.end_diastole, mirrored=shows_mirrored(study.affine))
         grid = self.grid_at(pose)
         # Filled phase by phase: a list to be stacked at the end would take the memory twice.
         shape = (study.n_phases, N_CLASSES, *study.pixels.shape[1:])

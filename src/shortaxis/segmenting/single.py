@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import numpy as np
+
 from shortaxis.errors import DataWarning, InputError
 from shortaxis.indices.curves import with_phases
 from shortaxis.io import refuse_unfit, write_like
@@ -30,14 +32,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
+    from shortaxis.preprocessing import HeartPose
     from shortaxis.quality.flags import QualityFlag
     from shortaxis.segmenting.opening import OpenModel
     from shortaxis.segmenting.plan import PlannedImage, PlannedStudy
     from shortaxis.segmenting.trusting import Judged
     from shortaxis.segmenting.wishes import Wishes
+    from shortaxis.study import Segmentation, Study
 
 
 NO_PHASES: Final = "ED and ES are not known; name them, or take --dicom-seg all"
@@ -87,7 +90,7 @@ def segment_study(planned: PlannedStudy, stage: Path, task: Task, on_share: Call
     findings = Findings(planned.name, views=wishes.views)
     with _blaming(planned):
         state = state_of(planned, wishes.series)
-        images = _judged(list(_segment_images(planned, task, on_share)), task, findings)
+        images = _judged(_segment_images(planned, task, on_share), task, findings)
         flags = flags_of(measured(images), images)
     rows = [_write_image(image, stage, task) for image in images]
     # The intervals were learnt on cleaned labels.
@@ -133,13 +136,34 @@ def _told(planned: PlannedStudy, task: Task, seconds: float) -> Told:
     return Told(task.opened, task.wishes, command, seconds)
 
 
-def _segment_images(planned: PlannedStudy, task: Task, on_share: Callable[[float], None]) -> Iterator[SegmentedImage]:
-    for index, image in enumerate(planned.images):
+def _segment_images(planned: PlannedStudy, task: Task, on_share: Callable[[float], None]) -> list[SegmentedImage]:
+    """Segment the images, ED first: it shows the heart best, and the frames that lie with it are looked at in its pose."""
+    paired = len(planned.images) > 1
+    order = sorted(range(len(planned.images)), key=lambda index: not _shows_diastole(planned.images[index]))
+    first: Segmentation | None = None
+    done: dict[int, SegmentedImage] = {}
+    for index in order:
+        image = planned.images[index]
+        study = read_planned(image, task.wishes, paired=paired)
+        refuse_unfit(study, image.path)
+        pose = None if first is None or not _lies_with(study, first.study) else first.pose
+        judged = _segment_image(image, study, task, lambda share: on_share(len(done) + share), pose)
+        if first is None and judged.segmentation.study.end_diastole is not None:
+            first = judged.segmentation
+        done[index] = SegmentedImage(image, judged)
+    return [done[index] for index in range(len(done))]
 
-        def on_part(share: float, before: int = index) -> None:
-            on_share(before + share)
 
-        yield SegmentedImage(image, _segment_image(image, task, on_part, paired=len(planned.images) > 1))
+def _shows_diastole(image: PlannedImage) -> bool:
+    """Whether the image is known to be the ED frame before it is read."""
+    of_data_set = image.ref is not None and image.ref.end_diastole == 0
+    return of_data_set or "ED" in (image.phase, None if image.acdc is None else image.acdc.phase)
+
+
+def _lies_with(study: Study, other: Study) -> bool:
+    """Whether two images show the same slices in the same places."""
+    alike = study.pixels.shape[1:] == other.pixels.shape[1:] and study.spacing == other.spacing
+    return alike and np.allclose(study.affine, other.affine, atol=1e-3)
 
 
 def _judged(images: Sequence[SegmentedImage], task: Task, findings: Findings) -> list[SegmentedImage]:
@@ -153,10 +177,8 @@ def _judged(images: Sequence[SegmentedImage], task: Task, findings: Findings) ->
     return result
 
 
-def _segment_image(image: PlannedImage, task: Task, on_share: Callable[[float], None], *, paired: bool) -> Judged:
+def _segment_image(image: PlannedImage, study: Study, task: Task, on_share: Callable[[float], None], pose: HeartPose | None) -> Judged:
     wishes = task.wishes
-    study = read_planned(image, wishes, paired=paired)
-    refuse_unfit(study, image.path)
     segment = partial(
         segment_judged,
         task.opened,
@@ -167,7 +189,7 @@ def _segment_image(image: PlannedImage, task: Task, on_share: Callable[[float], 
         clean=wishes.clean,
         temporal=wishes.temporal,
     )
-    judged = segment(study)
+    judged = segment(study, pose=pose)
     found = reoriented(task.opened.model, judged.segmentation, judged.rv_sureness)
     if found is None:
         return judged

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shortaxis.inference import FramePrediction
+    from shortaxis.preprocessing import HeartPose
     from shortaxis.quality.calibration import Calibration
     from shortaxis.quality.evidence import FrameEvidence
     from shortaxis.segmenting.opening import OpenModel
@@ -50,7 +51,13 @@ class Judged(NamedTuple):
 
 
 def segment_judged(
-    opened: OpenModel, study: Study, on_phase: Callable[[int], None], *, keep_entropy: bool = False, **options: bool
+    opened: OpenModel,
+    study: Study,
+    on_phase: Callable[[int], None],
+    *,
+    keep_entropy: bool = False,
+    pose: HeartPose | None = None,
+    **options: bool,
 ) -> Judged:
     """Segment a study; where the model is calibrated, gather what its verdicts and intervals rest on.
 
@@ -59,6 +66,7 @@ def segment_judged(
         study: The study.
         on_phase: Called with the index of each phase when it is done.
         keep_entropy: Keep the entropy, one byte a voxel.
+        pose: As `Model.segment`.
         **options: Of `Model.segment`.
 
     Raises:
@@ -82,7 +90,7 @@ def segment_judged(
             unsure[phase] = np.rint(entropy(prediction.probabilities) * _BRIGHTEST)
         on_phase(phase)
 
-    return Judged(opened.model.segment(study, on_phase=look, **options), unsure, evidence, rv_sureness=rv_sureness)
+    return Judged(opened.model.segment(study, on_phase=look, pose=pose, **options), unsure, evidence, rv_sureness=rv_sureness)
 
 
 def judged_together(images: Sequence[Judged], calibration: Calibration | None) -> list[Judged]:
