@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -14,7 +14,8 @@ from shortaxis.indices import structure_volumes
 from shortaxis.indices.volumes import indices_of_volumes
 from shortaxis.inference import load_model
 from shortaxis.inference.device import choose_device
-from shortaxis.labels import FOREGROUND, Structure
+from shortaxis.io.nifti import read_labels
+from shortaxis.labels import FOREGROUND, UNKNOWN, Structure
 from shortaxis.metrics.protocols import INDICES
 from shortaxis.quality.calibration import Calibration
 from shortaxis.quality.domain import learn_domain
@@ -133,12 +134,21 @@ def calibrate(
         whose = owner.get(patient, patient)
         judge = next((model for model, names in zip(models, seen, strict=True) if whose not in names), None)
         if judge is not None and whose == patient:  # of patients with identical images the first only
-            studies += _teachings(judge, patient, [ref.load() for ref in refs])
+            studies += _teachings(judge, patient, [_annotated(ref) for ref in refs])
         on_patient(patient)
     if not studies:
         msg = f"the networks were trained on {dataset.patients[0]} and on every other patient of {dataset.name}; give other patients"
         raise InputError(msg)
     return _learnt(studies, dataset.name, model_sha256)
+
+
+def _annotated(ref: FrameRef) -> Frame:
+    """A frame with all that was annotated: training leaves the rim of some structures open, which the file does not."""
+    frame = ref.load()
+    if ref.labels is None or not (frame.labels == UNKNOWN).any():
+        return frame
+    labels = read_labels(ref.labels.path, ref.labels.scheme)[ref.labels.index or 0]
+    return replace(frame, labels=np.where(np.isin(labels, list(frame.annotated)), labels, Structure.BACKGROUND).astype(np.uint8))
 
 
 def _teachings(model: Model, patient: str, frames: Sequence[Frame]) -> list[_Teaching]:
@@ -231,8 +241,8 @@ def _companion(study: _Teaching, phase: str) -> FrameEvidence | None:
 
 
 def _study_errors(study: _Teaching, risks: NDArray[np.float64]) -> StudyErrors:
-    """True less predicted value of each index that the annotation knows; none without ED and ES."""
-    if not {"ED", "ES"} <= study.frames.keys():
+    """True less predicted value of each index that the annotation knows; none without ED and ES, or where a rim is unknown."""
+    if not {"ED", "ES"} <= study.frames.keys() or any((one.frame.labels == UNKNOWN).any() for one in study.frames.values()):
         return StudyErrors(study.patient, {}, {})
     both = {phase: study.frames[phase] for phase in ("ED", "ES")}
     parts = study_parts({phase: one.evidence for phase, one in both.items()}, {phase: risks[study.rows[phase]] for phase in both})
