@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shortaxis.datasets.acdc import INFO, read_image
 from shortaxis.errors import DataWarning, InputError
@@ -87,7 +87,8 @@ def _with_wished_frames(study: Study, image: PlannedImage, wishes: Wishes) -> St
         if was is not None and was != frame - 1:
             msg = f"{image.path}: {option} {frame} is taken, though {INFO if image.acdc else 'its name'} says frame {was + 1}"
             warnings.warn(msg, DataWarning, stacklevel=2)
-    named = known | given
+    named: dict[str, Any] = known | given
     if named["end_diastole"] == named["end_systole"]:
         named = dict.fromkeys(known) | given
-    return replace(study, **named, **{RV_FRAMES[option]: frame - 1 for option, frame in own.items()})
+    named |= {RV_FRAMES[option]: frame - 1 for option, frame in own.items()}
+    return replace(study, **named)
