@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -111,7 +111,8 @@ def reoriented(model: Model, segmentation: Segmentation, rv_sureness: Sequence[f
     unknown = study.source.directions is None
     if lies_as_displayed(segmentation.labels[phase], plane) and not (unknown and rv_sureness[phase] < RV_FOUND):
         return None
-    frame = replace(study, pixels=study.pixels[phase : phase + 1], phase_times=None, **dict.fromkeys(NAMED_PHASES))
+    unnamed: dict[str, Any] = dict.fromkeys(NAMED_PHASES)
+    frame = replace(study, pixels=study.pixels[phase : phase + 1], phase_times=None, **unnamed)
     scores = []
     for orientation in ORIENTATIONS:
         shown = turned(frame, orientation)
