@@ -62,7 +62,9 @@ def _grid(study: Study) -> tuple[object, ...]:
 
 def _joined(images: Sequence[SegmentedImage]) -> SegmentedImage:
     studies = [image.study for image in images]
-    named: dict[str, Any] = {name: next((index for index, study in enumerate(studies) if getattr(study, name) is not None), None) for name in NAMED_PHASES}
+    named: dict[str, Any] = {
+        name: next((index for index, study in enumerate(studies) if getattr(study, name) is not None), None) for name in NAMED_PHASES
+    }
     study = replace(studies[0], pixels=np.concatenate([study.pixels for study in studies]), phase_times=None, **named)
     labels = np.concatenate([image.judged.segmentation.labels for image in images])
     verdicts = [row for image in images for row in image.judged.verdicts]
