@@ -204,5 +204,5 @@ def test_frames_of_the_rv_are_named_beside_those_of_the_lv(write):
     ((study,),) = read_all(path, end_diastole=1, rv_end_diastole=2, rv_end_systole=6).values()
     assert phases(study) == (0, None)
     assert (study.rv_end_diastole, study.rv_end_systole) == (1, 5)
-    with pytest.raises(InputError, match="--rv-es 7.* 6 frames"):
+    with pytest.raises(InputError, match=r"--rv-es 7.* 6 frames"):
         read_all(path, rv_end_systole=7)

@@ -168,7 +168,7 @@ def _card(title: str, side: str, groups: Mapping[str, _Rows], missing: list[tupl
     heads = ["Index", "Value"]
     heads += [f"{100 * level:.0f} % interval"] if level is not None else []
     heads += ["÷ BSA"] if with_body else []
-    bodies = []
+    bodies: list[Element] = []
     for heading, rows in groups.items():
         lines = [element("tr", element("th", heading, scope="rowgroup", colspan=len(heads)), class_="phases")] if heading else []
         for name, (row, indexed) in rows.items():
