@@ -115,7 +115,7 @@ def test_phases_of_the_rv_that_are_named_are_those_of_its_own_values_only():
 
 def test_extents_and_gaps_act_on_the_rv_at_its_own_phases():
     segmentation = cine(rv=LATE_RV, slice_extents=(5.0, 20.0), gaps=(0,))
-    found = indices(segmentation)  # all of the RV lies in the first slice
-    assert (found["rv_edv_own"].value, found["rv_esv_own"].value) == (55, 25)
+    found = indices(segmentation)  # 100 voxels of 0.5 ml in the first slice and 10 of 2 ml in the other; 50 of 0.5 ml
+    assert (found["rv_edv_own"].value, found["rv_esv_own"].value) == (70, 25)
     bounds = {name for name, index in found.items() if index.lower_bound and "own" in name}
     assert bounds == {"rv_edv_own", "rv_esv_own"}
