@@ -49,7 +49,7 @@ def test_spacing_is_three_positive_lengths(spacing: tuple[float, ...]) -> None:
         a_study(spacing=spacing)
 
 
-@pytest.mark.parametrize("name", ["end_diastole", "end_systole"])
+@pytest.mark.parametrize("name", ["end_diastole", "end_systole", "rv_end_diastole", "rv_end_systole"])
 def test_a_named_phase_exists(name: str) -> None:
     for phase in (0, 2):
         assert getattr(a_study(**{name: phase}), name) == phase

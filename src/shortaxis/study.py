@@ -6,7 +6,7 @@ Array order is always (T, D, H, W): phase, slice, row, column. Spacing is (z, y,
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from shortaxis.preprocessing import HeartPose
 
 Spacing = tuple[float, float, float]
+
+NAMED_PHASES: Final = ("end_diastole", "end_systole", "rv_end_diastole", "rv_end_systole")
+"""Attributes of a `Study` that name a phase."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class Study:
         phase_times: Trigger time of each phase in ms, or None.
         end_diastole: Index of the ED phase on the T axis, or None.
         end_systole: Index of the ES phase on the T axis, or None.
+        rv_end_diastole: Index of the RV's own ED phase where somebody names it, or None. `end_diastole` is that of the LV.
+        rv_end_systole: Index of the RV's own ES phase, likewise.
         subject: What is known of the patient.
         source: The format's own record of where the array came from; the format's writer uses it to write labels on the same grid.
         slice_extents: Length along the normal that each slice stands for in mm, (D,), or None where each stands for the slice distance.
@@ -71,6 +76,8 @@ class Study:
     source: Any = None
     slice_extents: tuple[float, ...] | None = None
     gaps: tuple[int, ...] = ()
+    rv_end_diastole: int | None = None
+    rv_end_systole: int | None = None
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 4:
@@ -82,7 +89,8 @@ class Study:
         if len(self.spacing) != 3 or not all(np.isfinite(mm) and mm > 0 for mm in self.spacing):
             msg = f"spacing must be three positive lengths in mm (z, y, x), not {self.spacing}"
             raise InputError(msg)
-        for name, index in (("end_diastole", self.end_diastole), ("end_systole", self.end_systole)):
+        for name in NAMED_PHASES:
+            index = getattr(self, name)
             if index is not None and not 0 <= index < len(self.pixels):
                 msg = f"{name} is phase {index}, but the study has {len(self.pixels)} phases (counted from 0)"
                 raise InputError(msg)

@@ -148,7 +148,7 @@ def test_an_output_onto_an_input_is_refused_behind_a_link(run, acdc, tmp_path):
     refuse(run("segment", acdc, "--out", tmp_path / "link"), "overwritten")
 
 
-@pytest.mark.parametrize("arguments", [("--ed", 0), ("--es", 7), ("--ed", 2, "--es", 2)])
+@pytest.mark.parametrize("arguments", [("--ed", 0), ("--es", 7), ("--ed", 2, "--es", 2), ("--rv-es", 7)])
 def test_phases_that_are_not_there_are_refused(run, cine, tmp_path, arguments):
     refuse(run("segment", cine, *arguments, "--out", tmp_path / "out"), arguments[0], arguments[1])
 

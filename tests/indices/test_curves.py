@@ -206,3 +206,25 @@ def test_study_with_both_phases_stays_as_it_is():
     segmentation = segmented(beat(20), end_diastole=3, end_systole=4)
     assert with_phases(segmentation) is segmentation.study
     assert with_phases(replace(segmentation, study=replace(segmentation.study, end_diastole=None))).end_diastole == 0
+
+
+@pytest.mark.parametrize("late", [0, 2, 17])
+def test_the_rv_turns_at_phases_of_its_own(late):
+    curves = volume_curves(segmented(beat(20), np.roll(beat(20, 140, 70), late)))
+    assert (curves.end_diastole, curves.end_systole) == (0, 7)
+    assert (curves.rv_end_diastole, curves.rv_end_systole) == (late, (7 + late) % 20)
+    assert (curves.rv_edv_own, curves.rv_esv_own) == pytest.approx((140, 70))
+    assert (set(curves.rv_found), curves.no_rv_phases) == ({"rv_end_diastole", "rv_end_systole"}, None)
+
+
+def test_phases_of_the_rv_that_the_study_names_override_what_would_be_found():
+    curves = volume_curves(segmented(beat(20), np.roll(beat(20), 3), rv_end_systole=9))
+    assert (curves.rv_end_diastole, curves.rv_end_systole, curves.rv_found) == (3, 9, ("rv_end_diastole",))
+    assert (curves.end_diastole, curves.end_systole) == (0, 7)
+
+
+@pytest.mark.parametrize(("rv", "reason"), [(beat(4), "4 phases"), (beat(1), "1 phase does"), (np.full(20, 90.0), "same at every phase")])
+def test_where_the_rv_has_no_phases_of_its_own_there_is_a_reason(rv, reason):
+    curves = volume_curves(segmented(beat(len(rv)), rv))
+    assert (curves.rv_end_diastole, curves.rv_end_systole, curves.rv_edv_own, curves.rv_esv_own) == (None,) * 4
+    assert reason in curves.no_rv_phases

@@ -30,7 +30,8 @@ def cine(lv=LV, rv=RV, **known):
 def test_phases_and_body_size_are_those_of_the_study():
     known = cine(end_diastole=9, end_systole=3, subject=Subject(height_cm=160, weight_kg=57.6))
     found = indices(known)
-    expected = ventricular_indices(known.labels[9], known.labels[3], SPACING, height_cm=160, weight_kg=57.6)
+    known_own = {"rv_edv_own": 110.0, "rv_esv_own": 50.0}
+    expected = ventricular_indices(known.labels[9], known.labels[3], SPACING, height_cm=160, weight_kg=57.6, **known_own)
     assert {name: found[name].value for name in expected} == {name: index.value for name, index in expected.items()}
     assert (found["lv_edv"].value, found["lv_esv"].value) == (96, 41)
     assert (found["ed_frame"].value, found["es_frame"].value) == (10, 4)
@@ -89,3 +90,32 @@ def test_every_index_is_whole_and_goes_through_json(known):
             assert index.source
             assert (index.value is None) == (index.reason is not None)
             assert json.loads(json.dumps(asdict(index), allow_nan=False))["value"] == index.value
+
+
+LATE_RV = RV[-2:] + RV[:-2]  # the RV turns two phases after the LV
+
+
+def test_the_rv_is_measured_at_the_phases_of_the_lv_and_at_its_own():
+    found = indices(cine(rv=LATE_RV, subject=Subject(height_cm=160, weight_kg=57.6)))  # 1.6 m²
+    assert (found["rv_edv"].value, found["rv_esv"].value) == (98, 72)
+    assert found["rv_ef"].value == pytest.approx(100 * 26 / 98)
+    assert (found["rv_ed_frame"].value, found["rv_es_frame"].value) == (3, 7)
+    assert [found[f"rv_{kind}_own"].value for kind in ("edv", "esv", "sv")] == [110, 50, 60]
+    assert found["rv_ef_own"].value == pytest.approx(100 * 60 / 110)
+    assert found["rv_sv_own_indexed"].value == pytest.approx(60 / 1.6)
+    assert "RV volume curve" in found["rv_ed_frame"].definition
+
+
+def test_phases_of_the_rv_that_are_named_are_those_of_its_own_values_only():
+    found = indices(cine(rv=LATE_RV, rv_end_diastole=1, rv_end_systole=5))
+    assert (found["rv_edv_own"].value, found["rv_esv_own"].value) == (106, 52)
+    assert (found["rv_edv"].value, found["rv_esv"].value) == (98, 72)
+    assert "named" in found["rv_es_frame"].definition
+
+
+def test_extents_and_gaps_act_on_the_rv_at_its_own_phases():
+    segmentation = cine(rv=LATE_RV, slice_extents=(5.0, 20.0), gaps=(0,))
+    found = indices(segmentation)  # 100 voxels of 0.5 ml in the first slice and 10 of 2 ml in the other; 50 of 0.5 ml
+    assert (found["rv_edv_own"].value, found["rv_esv_own"].value) == (70, 25)
+    bounds = {name for name, index in found.items() if index.lower_bound and "own" in name}
+    assert bounds == {"rv_edv_own", "rv_esv_own"}

@@ -167,3 +167,13 @@ def test_where_slices_are_missing_volumes_and_mass_are_lower_bounds_and_ratios_a
     assert found["lv_edv"].value == pytest.approx(40)  # all of its voxels are in the second slice
     assert found["rv_edv"].value == pytest.approx(5)
     assert not any(index.lower_bound for index in ventricular_indices(ED, None, SPACING).values())
+
+
+def test_the_rv_at_its_own_phases_needs_both_volumes():
+    found = ventricular_indices(ED, ES, SPACING, rv_edv_own=120.0, no_rv_own="no ES of the RV")
+    assert found["rv_edv_own"].value == 120
+    for name in ("rv_esv_own", "rv_sv_own", "rv_ef_own"):
+        assert (found[name].value, found[name].reason) == (None, "no ES of the RV")
+    empty = ventricular_indices(ED, ES, SPACING, rv_edv_own=0.0, rv_esv_own=0.0)
+    assert (empty["rv_sv_own"].value, empty["rv_ef_own"].value) == (0, None)
+    assert "zero" in empty["rv_ef_own"].reason

@@ -9,6 +9,7 @@ from torch import nn
 
 from shortaxis.ensemble import StreamingEnsemble, Uncertainty
 from shortaxis.ensemble.model_file import ModelSpec
+from shortaxis.indices import find_phases, structure_volumes, volume_curves
 from shortaxis.inference import Model
 from shortaxis.inference.temporal import LEAST_PHASES, Overlaps, Steadier, contradictions
 from shortaxis.labels import FOREGROUND, Structure
@@ -256,3 +257,27 @@ def test_phases_are_reported_as_each_alone_is():
     said = []
     model.segment(cine, on_phase=lambda phase, result: said.append(result.labels))
     assert np.array_equal(np.stack(said), model.segment(cine, temporal=False).labels)
+
+
+@pytest.mark.parametrize(("structure", "touched"), [(RV, False), (LV, True)])
+def test_the_rv_is_spared_where_it_turns_itself(structure, touched):
+    """The RV turns two phases after the LV: at its own ES its last slices may be empty for one phase, those of the LV may not."""
+    labels, phase = beating(), ES + 3
+    late = np.roll(labels, 3, axis=0) == RV
+    labels[labels == RV] = BG
+    labels[late] = RV
+    labels[phase, 7:][labels[phase, 7:] == structure] = BG
+    assert bool(mend(labels)[1]) is touched
+
+
+@pytest.mark.parametrize("temporal", [True, False])
+def test_ed_and_es_are_the_extremes_of_the_labels_as_they_are_in_the_end(temporal):
+    """The RV of phase 3 is lost to two thirds. Repaired, it is no ES of the RV any more."""
+    model, cine = flickering()
+    found = model.segment(cine, temporal=temporal)
+    ml = structure_volumes(found.labels, cine.spacing)
+    curves = volume_curves(found)
+    assert (curves.end_diastole, curves.end_systole) == find_phases(ml[:, LV])
+    assert (curves.rv_end_diastole, curves.rv_end_systole) == find_phases(ml[:, RV])
+    assert (int(ml[:, RV].argmin()) == ES) is temporal
+    assert curves.rv_esv_own == ml[curves.rv_end_systole, RV]

@@ -146,3 +146,15 @@ def test_scales_run_evenly_from_their_lowest_to_their_highest_value(measure):
     texts = [float(part.text.replace("−", "-")) for part in list(colour_scale(measure).iter("text"))[:5]]
     assert (texts[0], texts[-1]) == (measure.low, measure.high)
     assert len({round(later - earlier) for earlier, later in itertools.pairwise(texts)}) == 1
+
+
+def test_rings_mark_the_rvs_own_phases_on_its_curve():
+    frames = [content.FrameRow("c.nii", n, NAMED.get(n), None, rv, 9.0, 50.0, [], rv_phase=own) for n, rv, own in
+              ((1, 80.0, None), (2, 90.0, "ED"), (3, 60.0, None), (4, 40.0, "ES"))]  # fmt: skip
+    drawing = volume_curves(frames, [0, 1, 2, 3])
+    across = [float(x) for x in drawing.get("data-x").split()]
+    rings, names = ([part for part in of_class(drawing, "own") if part.tag == tag] for tag in ("circle", "text"))
+    assert [float(ring.get("cx")) for ring in rings] == pytest.approx([across[1], across[3]], abs=0.1)
+    assert [name.text for name in names] == ["RV ED", "RV ES"]
+    assert float(rings[0].get("cy")) < float(rings[1].get("cy"))
+    assert "frame 4: 40 ml" in drawing.get("aria-label")

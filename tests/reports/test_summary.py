@@ -122,3 +122,18 @@ def test_provenance_names_what_made_the_report_and_defines_every_index(cine, opt
     assert "release (without calibration)" in text
     for index in report.indices.values():
         assert " ".join(index.definition.split()) in text
+
+
+def test_the_rv_stands_at_the_phases_of_the_lv_and_at_its_own_with_their_frames():
+    frames = {"ed_frame": 1.0, "es_frame": 8.0, "rv_ed_frame": 3.0, "rv_es_frame": 11.0}
+    indices = {"rv_ef": row(33.0, "%"), "rv_ef_own": row(54.0, "%")} | {name: row(value, "frame") for name, value in frames.items()}
+    text = said(*ventricles(indices))
+    assert re.search(r"frames 1 and 8.* 33 % .*frames 3 and 11.* 54 %", text)
+
+
+def test_without_phases_of_its_own_the_rv_has_one_group_and_a_reason():
+    text = said(
+        *ventricles({"rv_ef": row(33.0, "%"), "rv_ef_own": row(None, "%", reason="no cine"), "rv_esv_own": row(None, reason="no cine")})
+    )
+    assert "of the LV" not in text
+    assert text.count("no cine") == 1

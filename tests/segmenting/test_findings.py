@@ -88,3 +88,38 @@ def test_with_an_implausible_spacing_ratios_stay_and_volumes_have_the_reason():
     for name in ("lv_edv", "lv_esv", "lv_sv", "lv_mass", "lv_edv_indexed", "sv_difference"):
         assert found[name].value is None
         assert found[name].reason == "its spacing is odd"
+
+
+def test_a_pair_of_frames_gives_no_rv_at_its_own_phases_but_a_reason():
+    findings = Findings("x")
+    for n_lv, phase in ((80, "ED"), (50, "ES")):
+        findings.add(frame(n_lv, phase=phase), f"{phase}.nii")
+    rows = findings.index_rows(None)
+    for kind in ("edv", "esv", "sv", "ef", "edv_indexed"):
+        row = rows[f"rv_{kind.removesuffix('_indexed')}_own{'_indexed' * kind.endswith('_indexed')}"]
+        assert row["value"] is None
+        assert "cine" in row["reason"]
+
+
+def test_a_single_frame_that_is_named_is_the_rvs_own_phase():
+    labels = np.full((1, 1, 5, 5), Structure.RV, np.uint8)
+    findings = Findings("x")
+    findings.add(Segmentation(Study(np.ones(labels.shape, np.float32), (10.0, 10.0, 10.0), rv_end_diastole=0), labels), "a.nii")
+    assert findings.indices()["rv_edv_own"].value == pytest.approx(25)
+    assert (findings.frames[0]["phase"], findings.frames[0]["rv_phase"]) == (None, "ED")
+
+
+def test_frames_of_a_cine_name_the_rvs_own_phases_and_an_odd_spacing_leaves_its_ef():
+    layout = Layout((10, 10, 1))
+    labels = np.zeros((6, 1, 10, 10), np.uint8)
+    for volume, left, right in zip(labels.reshape(6, -1), (40, 30, 20, 25, 35, 38), (36, 40, 30, 20, 25, 30), strict=True):
+        volume[:left], volume[50 : 50 + right] = Structure.LV, Structure.RV
+    source = NiftiSource(Path("a.nii"), None, layout.shape, layout, None, no_volumes="its spacing is odd")
+    findings = Findings("x")
+    findings.add(Segmentation(Study(np.ones(labels.shape, np.float32), (10.0, 10.0, 10.0), source=source), labels), "a.nii")
+    assert [row["phase"] for row in findings.frames] == ["ED", None, "ES", None, None, None]
+    assert [row["rv_phase"] for row in findings.frames] == [None, "ED", None, "ES", None, None]
+    found = findings.indices()
+    assert found["rv_ef_own"].value == pytest.approx(50)
+    assert (found["rv_ed_frame"].value, found["rv_es_frame"].value) == (2, 4)
+    assert (found["rv_edv_own"].value, found["rv_edv_own"].reason) == (None, "its spacing is odd")

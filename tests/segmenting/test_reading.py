@@ -197,3 +197,12 @@ def test_a_dangling_link_in_a_dicom_study_is_no_reason_to_leave_it_out(heart, tm
     before = state_of(study)
     assert state_of(study) == before
     assert state_of(study, "5") != before, "another series is another result"
+
+
+def test_frames_of_the_rv_are_named_beside_those_of_the_lv(write):
+    path = write("Y.nii")
+    ((study,),) = read_all(path, end_diastole=1, rv_end_diastole=2, rv_end_systole=6).values()
+    assert phases(study) == (0, None)
+    assert (study.rv_end_diastole, study.rv_end_systole) == (1, 5)
+    with pytest.raises(InputError, match=r"--rv-es 7.* 6 frames"):
+        read_all(path, rv_end_systole=7)

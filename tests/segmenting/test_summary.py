@@ -81,3 +81,10 @@ def test_names_of_any_script_are_written_in_utf_8(tmp_path):
     (row,) = table(tmp_path / "summary.csv", DONE | {"study": "心臓, Herz"})
     assert row["study"] == "心臓, Herz"
     assert "心臓".encode() in (tmp_path / "summary.csv").read_bytes()
+
+
+def test_values_of_the_rv_at_its_own_phases_stand_behind_the_older_columns(tmp_path):
+    values = {"rv_ed_frame": 3.0, "rv_es_frame": 9.0, "rv_ef_own": 61.5}
+    (row,) = table(tmp_path / "summary.csv", DONE | {"values": DONE["values"] | values})
+    assert {name: float(row[name]) for name in values} == values
+    assert min(COLUMNS.index(name) for name in values) > COLUMNS.index("edited")

@@ -35,3 +35,21 @@ def test_a_dicom_seg_needs_highdicom(monkeypatch):
     with pytest.raises(InputError, match=r"pip install 'shortaxis\[dicom\]'"):
         Wishes(dicom_seg="all").refuse_misuse([DICOM])
     Wishes().refuse_misuse([DICOM])
+
+
+@pytest.mark.parametrize("start", ["", "rv_"])
+def test_frames_are_counted_from_one_and_ed_is_not_es(start):
+    option = "--rv-e" if start else "--e"
+    with pytest.raises(InputError, match=f"{option}s 0"):
+        Wishes(**{f"{start}end_systole": 0})
+    with pytest.raises(InputError, match=f"{option}d and {option}s .*4"):
+        Wishes(**{f"{start}end_diastole": 4, f"{start}end_systole": 4})
+    assert Wishes(end_diastole=4, rv_end_systole=4).beyond_defaults() == {"end_diastole": 4, "rv_end_systole": 4}
+
+
+def test_frames_of_the_rv_are_refused_for_a_pair_of_frames():
+    pair = [PlannedImage(Path(f"p/X_{phase}.nii"), Path(f"X_{phase}.nii"), phase=phase) for phase in ("ED", "ES")]
+    wishes = Wishes(rv_end_diastole=1)
+    wishes.refuse_misuse([NIFTI, DICOM])
+    with pytest.raises(InputError, match="p: --rv-ed"):
+        wishes.refuse_misuse([PlannedStudy("X", Path("p"), tuple(pair), Path("X.indices.json"))])

@@ -41,6 +41,12 @@ def segment(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     ed: Annotated[int | None, typer.Option(help="End-diastolic frame of the given cine, counted from 1 as ACDC does; else found.")] = None,
     es: Annotated[int | None, typer.Option(help="End-systolic frame of the given cine, counted from 1; else found.")] = None,
+    rv_ed: Annotated[
+        int | None, typer.Option(help="The RV's own end-diastolic frame of the given cine, counted from 1; else found on the RV curve.")
+    ] = None,
+    rv_es: Annotated[
+        int | None, typer.Option(help="The RV's own end-systolic frame of the given cine, counted from 1; else found on the RV curve.")
+    ] = None,
     cine: Annotated[bool, typer.Option("--cine", help="Of ACDC patients, segment the 4D cine besides the frames.")] = False,
     series: Annotated[
         str | None,
@@ -117,6 +123,8 @@ def segment(
         views=views,
         end_diastole=ed,
         end_systole=es,
+        rv_end_diastole=rv_ed,
+        rv_end_systole=rv_es,
         cine=cine,
         report=not no_report,
         dicom_seg=dicom_seg,

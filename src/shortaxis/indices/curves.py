@@ -5,7 +5,8 @@ The rules:
 * **ED and ES.** What the study says holds; only what it leaves open is found, in a cine of at least five phases. ED is the largest and ES
   the smallest LV volume (Schulz-Menger et al., JCMR 22:19, 2020). They are looked for on a smoothed curve, so that one phase segmented
   badly does not win: from 12 phases on a median of three, then a Gaussian of 1/30 of the cine, both around the circle of the heartbeat.
-  Volumes are always read off the curve as measured.
+  Volumes are always read off the curve as measured. The RV's own ED and ES are the extremes of the RV curve, found in the same way: the
+  ventricles do not turn in step. All of this is measured on the labels as they are written, cleaned and repaired.
 * **Cycle length.** Number of phases × step between them, if the phases cover the heartbeat: the steps are even (each within 25 % of their
   median), and the LV curve closes: from the last phase back to the first it jumps no farther than between two neighbours within.
   A cine gated prospectively ends before the atria contract, and its curve stays open. The heart rate is 60 000 ÷ cycle length in ms.
@@ -48,6 +49,7 @@ HEARTBEAT_MS: Final = (200.0, 3000.0)
 _PHASES_FOR_MEDIAN: Final = 12
 _SMOOTHING: Final = 1 / 30
 _UNEVEN: Final = 0.25
+_RV_PHASES: Final = ("rv_end_diastole", "rv_end_systole")
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,10 @@ class VolumeCurves:
         end_diastole: The ED phase, counted from 0, or None.
         end_systole: The ES phase, counted from 0, or None.
         found: Which of `end_diastole` and `end_systole` were found on the LV curve; the others are the study's own.
+        rv_end_diastole: The RV's own ED phase, counted from 0, or None.
+        rv_end_systole: The RV's own ES phase, counted from 0, or None.
+        rv_found: Which of `rv_end_diastole` and `rv_end_systole` were found on the RV curve; the others are named by the study.
+        no_rv_phases: Why the RV's own phases are not both known, in words, or None.
         lv_rates: Peak rates of the LV, or None when they cannot be known.
         rv_rates: The same of the RV.
         no_cycle: Why there is no cycle length, in words, or None.
@@ -94,6 +100,10 @@ class VolumeCurves:
     end_diastole: int | None
     end_systole: int | None
     found: tuple[str, ...]
+    rv_end_diastole: int | None
+    rv_end_systole: int | None
+    rv_found: tuple[str, ...]
+    no_rv_phases: str | None
     lv_rates: PeakRates | None
     rv_rates: PeakRates | None
     no_cycle: str | None
@@ -103,6 +113,16 @@ class VolumeCurves:
     def heart_rate(self) -> float | None:
         """Beats a minute, or None when the cycle length is unknown."""
         return None if self.cycle_ms is None else 60000.0 / self.cycle_ms
+
+    @property
+    def rv_edv_own(self) -> float | None:
+        """RV cavity in ml at the RV's own ED, or None where that is unknown."""
+        return None if self.rv_end_diastole is None else float(self.rv_ml[self.rv_end_diastole])
+
+    @property
+    def rv_esv_own(self) -> float | None:
+        """RV cavity in ml at the RV's own ES, or None where that is unknown."""
+        return None if self.rv_end_systole is None else float(self.rv_ml[self.rv_end_systole])
 
     def as_dict(self) -> dict[str, Any]:
         """All of it in lists, numbers and strings, as JSON takes them."""
@@ -121,7 +141,7 @@ def volume_curves(segmentation: Segmentation) -> VolumeCurves:
     """Measure the volumes at every phase, and what follows from their course.
 
     Args:
-        segmentation: Labels of a study; its `end_diastole` and `end_systole`, where given, override what would be found.
+        segmentation: Labels of a study; the phases that it names (`shortaxis.study.NAMED_PHASES`) override what would be found.
 
     Returns:
         The curves.
@@ -131,6 +151,7 @@ def volume_curves(segmentation: Segmentation) -> VolumeCurves:
     lv_ml, rv_ml = volumes[:, Structure.LV], volumes[:, Structure.RV]
     study = _fill_in(before, lv_ml)
     found = tuple(name for name in ("end_diastole", "end_systole") if getattr(before, name) is None is not getattr(study, name))
+    rv_phases = dict(zip(_RV_PHASES, _completed(before.rv_end_diastole, before.rv_end_systole, rv_ml), strict=True))
     times, no_times = _believed(study.phase_times)
     cycle, no_cycle = (None, no_times) if times is None else cycle_length(times, lv_ml)
     no_rates = no_cycle
@@ -146,6 +167,10 @@ def volume_curves(segmentation: Segmentation) -> VolumeCurves:
         end_diastole=study.end_diastole,
         end_systole=study.end_systole,
         found=found,
+        rv_end_diastole=rv_phases["rv_end_diastole"],
+        rv_end_systole=rv_phases["rv_end_systole"],
+        rv_found=tuple(name for name, phase in rv_phases.items() if getattr(before, name) is None is not phase),
+        no_rv_phases=_no_rv_phases(len(rv_ml)) if None in rv_phases.values() else None,
         lv_rates=lv_rates,
         rv_rates=rv_rates,
         no_cycle=no_cycle,
@@ -159,20 +184,20 @@ def with_phases(segmentation: Segmentation) -> Study:
     return _fill_in(study, structure_volumes(segmentation.labels, study.spacing, study.slice_extents)[:, Structure.LV])
 
 
-def find_phases(lv_ml: NDArray[np.float64]) -> tuple[int, int] | None:
-    """Find ED and ES on the LV volume curve by the rule of this module.
+def find_phases(ml: NDArray[np.float64]) -> tuple[int, int] | None:
+    """Find ED and ES on the volume curve of a ventricle by the rule of this module.
 
     Args:
-        lv_ml: float64 (T,), LV cavity in ml over one heartbeat.
+        ml: float64 (T,), LV or RV cavity in ml over one heartbeat.
 
     Returns:
         The ED and the ES phase, counted from 0; None for fewer than five phases or a curve that stays level.
     """
-    if len(lv_ml) < LEAST_PHASES:
+    if len(ml) < LEAST_PHASES:
         return None
-    smooth = scipy.ndimage.median_filter(lv_ml, 3, mode="wrap") if len(lv_ml) >= _PHASES_FOR_MEDIAN else lv_ml
-    smooth = scipy.ndimage.gaussian_filter1d(smooth, _SMOOTHING * len(lv_ml), mode="wrap")
-    if np.ptp(smooth) <= 1e-9 * np.abs(lv_ml).max():
+    smooth = scipy.ndimage.median_filter(ml, 3, mode="wrap") if len(ml) >= _PHASES_FOR_MEDIAN else ml
+    smooth = scipy.ndimage.gaussian_filter1d(smooth, _SMOOTHING * len(ml), mode="wrap")
+    if np.ptp(smooth) <= 1e-9 * np.abs(ml).max():
         return None
     return int(smooth.argmax()), int(smooth.argmin())
 
@@ -221,16 +246,24 @@ def peak_rates(ml: NDArray[np.float64], phase_times: Sequence[float], cycle_ms: 
 
 
 def _fill_in(study: Study, lv_ml: NDArray[np.float64]) -> Study:
-    if study.end_diastole is not None and study.end_systole is not None:
-        return study
-    found = find_phases(lv_ml)
-    if found is None:
-        return study
-    return replace(
-        study,
-        end_diastole=found[0] if study.end_diastole is None else study.end_diastole,
-        end_systole=found[1] if study.end_systole is None else study.end_systole,
-    )
+    known = (study.end_diastole, study.end_systole)
+    diastole, systole = _completed(*known, lv_ml)
+    return study if (diastole, systole) == known else replace(study, end_diastole=diastole, end_systole=systole)
+
+
+def _completed(diastole: int | None, systole: int | None, ml: NDArray[np.float64]) -> tuple[int | None, int | None]:
+    """ED and ES where they are named, else where the curve has them, else None."""
+    if diastole is not None and systole is not None:
+        return diastole, systole
+    largest, smallest = find_phases(ml) or (None, None)
+    return (largest if diastole is None else diastole, smallest if systole is None else systole)
+
+
+def _no_rv_phases(n_phases: int) -> str:
+    if n_phases >= LEAST_PHASES:
+        return "the RV volume is the same at every phase, so the RV has no ED and ES of its own"
+    shown = "1 phase does" if n_phases == 1 else f"{n_phases} phases do"
+    return f"{shown} not show the RV's own ED and ES; {LEAST_PHASES} are needed"
 
 
 def _believed(phase_times: Sequence[float] | None) -> tuple[tuple[float, ...], None] | tuple[None, str]:

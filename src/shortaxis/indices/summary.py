@@ -20,15 +20,18 @@ def indices(segmentation: Segmentation, *, heart_rate: float | None = None) -> d
     """The ventricular indices of a segmented study.
 
     ED and ES are the study's own; in a cine of at least five phases those that it does not name are found on the LV volume curve, and the
-    definitions of `ed_frame` and `es_frame` say which it was.
+    definitions of `ed_frame` and `es_frame` say which it was. The RV is measured there, and at its own ED and ES too: named by the study
+    or found on the RV volume curve.
 
     Args:
-        segmentation: Labels of a study; set `study.end_diastole` and `study.end_systole` to override what would be found.
+        segmentation: Labels of a study; set `study.end_diastole` and `study.end_systole`, or `study.rv_end_diastole` and
+            `study.rv_end_systole`, to override what would be found.
         heart_rate: Beats a minute; None takes it from the phase times where these cover the heartbeat.
 
     Returns:
-        The indices by name: those of `ventricular_indices`; `ed_frame` and `es_frame`, counted from 1; and peak ejection and filling rates
-        in ml/s (`lv_per`, `lv_pfr`, `rv_per`, `rv_pfr`). What cannot be known has no value but a reason.
+        The indices by name: those of `ventricular_indices`; `ed_frame` and `es_frame`, and the RV's own `rv_ed_frame` and `rv_es_frame`,
+        counted from 1; and peak ejection and filling rates in ml/s (`lv_per`, `lv_pfr`, `rv_per`, `rv_pfr`). What cannot be known has no
+        value but a reason.
 
     Raises:
         InputError: Height, weight or heart rate is given and not positive.
@@ -45,20 +48,30 @@ def indices(segmentation: Segmentation, *, heart_rate: float | None = None) -> d
         extents_ed=study.slice_extents,
         extents_es=study.slice_extents,
         slices_missing=bool(study.gaps),
+        rv_edv_own=curves.rv_edv_own,
+        rv_esv_own=curves.rv_esv_own,
+        no_rv_own=curves.no_rv_phases or "",
     )
     found["heart_rate"] = _heart_rate(found["heart_rate"], curves, given=heart_rate is not None)
     for short, name, words in (("ed", "end_diastole", "end-diastolic"), ("es", "end_systole", "end-systolic")):
-        phase = getattr(curves, name)
         origin = "found on the LV volume curve" if name in curves.found else "named by the study"
-        definition = f"number of the {words} frame, counted from 1" + ("" if phase is None else f"; {origin}")
-        reason = None if phase is not None else f"the {words} phase is not known"
-        found[f"{short}_frame"] = Index(f"{short}_frame", None if phase is None else phase + 1.0, "frame", definition, _RULES, reason)
+        found[f"{short}_frame"] = _frame(f"{short}_frame", getattr(curves, name), words, origin, f"the {words} phase is not known")
+        origin = "found on the RV volume curve" if f"rv_{name}" in curves.rv_found else "named by the study"
+        own = getattr(curves, f"rv_{name}")
+        found[f"rv_{short}_frame"] = _frame(f"rv_{short}_frame", own, f"RV's own {words}", origin, curves.no_rv_phases)
     for side, rates in (("lv", curves.lv_rates), ("rv", curves.rv_rates)):
         for short, kind, move in (("per", "ejection", "fall"), ("pfr", "filling", "rise")):
             value = None if rates is None else float(getattr(rates, kind))
             definition = f"{side.upper()} peak {kind} rate: fastest {move} of the volume, as slope of its three lowest harmonics"
             found[f"{side}_{short}"] = Index(f"{side}_{short}", value, "ml/s", definition, _RULES, curves.no_rates)
     return found
+
+
+def _frame(name: str, phase: int | None, words: str, origin: str, reason: str | None) -> Index:
+    definition = f"number of the {words} frame, counted from 1"
+    if phase is None:
+        return Index(name, None, "frame", definition, _RULES, reason)
+    return Index(name, phase + 1.0, "frame", f"{definition}; {origin}", _RULES)
 
 
 def _heart_rate(index: Index, curves: VolumeCurves, *, given: bool) -> Index:

@@ -5,6 +5,8 @@ The slice distance is the z spacing, centre to centre, so that the space between
 spaced, `Study.slice_extents` has the length of each: half the distance to its neighbours. Where slices are missing (`Study.gaps`), nothing
 is added for them, and volumes and mass are lower bounds. Papillary muscles and trabeculae count as the labels have them; in ACDC they
 belong to the cavity. Definitions follow the SCMR (Schulz-Menger et al., JCMR 22:19, 2020).
+
+ED and ES are those of the LV. The RV may be largest and smallest at other phases: indices whose names end in `_own` are measured there.
 """
 
 from __future__ import annotations
@@ -83,6 +85,9 @@ def ventricular_indices(
     extents_ed: Sequence[float] | None = None,
     extents_es: Sequence[float] | None = None,
     slices_missing: bool = False,
+    rv_edv_own: float | None = None,
+    rv_esv_own: float | None = None,
+    no_rv_own: str = "the RV's own ED and ES are not known",
 ) -> dict[str, Index]:
     """The ventricular indices from the labels of the ED and the ES frame.
 
@@ -97,9 +102,13 @@ def ventricular_indices(
         extents_ed: Length in mm that each slice of the ED frame stands for, (D,), or None where that is the slice distance.
         extents_es: The same of the ES frame.
         slices_missing: Whether slices are missing within the stack, so that volumes and mass are lower bounds.
+        rv_edv_own: RV cavity in ml at the RV's own end-diastole, or None when unknown.
+        rv_esv_own: The same at its own end-systole.
+        no_rv_own: Why one of these is unknown, in words.
 
     Returns:
-        By name: EDV, ESV and SV in ml and EF in % of LV and RV (`lv_edv` … `rv_ef`), `lv_mass` in g, cardiac output in l/min (`lv_co`,
+        By name: EDV, ESV and SV in ml and EF in % of LV and RV (`lv_edv` … `rv_ef`), those of the RV at its own ED and ES as well
+        (`rv_edv_own` … `rv_ef_own`), `lv_mass` in g, cardiac output in l/min (`lv_co`,
         `rv_co`), `bsa` in m², and volumes, mass and output divided by it (`lv_edv_indexed` …); `heart_rate`; and the agreement of
         the stroke volumes, `sv_difference` in ml and `sv_difference_percent`. What cannot be known has no value but a reason.
 
@@ -108,7 +117,7 @@ def ventricular_indices(
     """
     volumes_ed = None if labels_ed is None else structure_volumes(labels_ed, spacing_ed, extents_ed)
     volumes_es = None if labels_es is None else structure_volumes(labels_es, spacing_es or spacing_ed, extents_es)
-    found = indices_of_volumes(volumes_ed, volumes_es)
+    found = indices_of_volumes(volumes_ed, volumes_es) | _of_rv_at_own_phases(rv_edv_own, rv_esv_own, no_rv_own)
     found |= _output(found, heart_rate)
     if height_cm is not None and weight_kg is not None:
         _refuse_body_size(height_cm, weight_kg)
@@ -132,33 +141,53 @@ def indices_of_volumes(ed: NDArray[Any] | None, es: NDArray[Any] | None) -> dict
     Returns:
         The indices by name.
     """
+    no_ed, no_es = "the end-diastolic phase is not known", "the end-systolic phase is not known"
     found: dict[str, Index] = {}
+    for cavity, whose in ((Structure.LV, ""), (Structure.RV, " of the LV")):
+        edv, esv = (None if volumes is None else float(volumes[cavity]) for volumes in (ed, es))
+        found |= _of_cavity(cavity, (edv, esv), (no_ed, no_es), (f"end-diastole{whose}", f"end-systole{whose}"))
+    mass = None if ed is None else MYOCARDIAL_DENSITY * float(ed[Structure.MYO])
+    definition = f"LV myocardium at end-diastole × {MYOCARDIAL_DENSITY} g/ml"
+    found["lv_mass"] = Index("lv_mass", mass, "g", definition, _SCMR, no_ed if mass is None else None)
+    return found
 
-    def add(name: str, value: float | None, unit: str, definition: str, reason: str | None) -> None:
-        found[name] = Index(name, value, unit, definition, _SCMR, None if value is not None else reason)
 
-    no_ed = "the end-diastolic phase is not known"
-    no_es = "the end-systolic phase is not known"
-    for cavity in (Structure.LV, Structure.RV):
-        label, side = cavity.name, cavity.name.lower()
-        edv = None if ed is None else float(ed[cavity])
-        esv = None if es is None else float(es[cavity])
-        stroke = None if edv is None or esv is None else edv - esv
-        fraction = 100.0 * stroke / edv if edv and stroke is not None else None
-        add(f"{side}_edv", edv, "ml", f"{label} cavity at end-diastole: sum over slices of area × slice distance", no_ed)
-        add(f"{side}_esv", esv, "ml", f"{label} cavity at end-systole: sum over slices of area × slice distance", no_es)
-        missing = no_ed if edv is None else no_es
-        add(f"{side}_sv", stroke, "ml", f"{label} stroke volume: EDV − ESV", missing)
-        add(
-            f"{side}_ef",
+def _of_rv_at_own_phases(edv: float | None, esv: float | None, reason: str) -> dict[str, Index]:
+    at = "end-diastole of the RV itself", "end-systole of the RV itself"
+    return _of_cavity(Structure.RV, (edv, esv), (reason, reason), at, suffix="_own", phases=" at the RV's own phases")
+
+
+def _of_cavity(
+    cavity: Structure,
+    volumes: tuple[float | None, float | None],
+    reasons: tuple[str, str],
+    at: tuple[str, str],
+    *,
+    suffix: str = "",
+    phases: str = "",
+) -> dict[str, Index]:
+    """EDV, ESV, SV and EF of a cavity from its volumes in ml at ED and ES; an unknown volume has a reason."""
+    label, side, (edv, esv) = cavity.name, cavity.name.lower(), volumes
+    stroke = None if edv is None or esv is None else edv - esv
+    fraction = 100.0 * stroke / edv if edv and stroke is not None else None
+    no_stroke = reasons[0] if edv is None else reasons[1]
+    rows = (
+        ("edv", edv, "ml", f"{label} cavity at {at[0]}: sum over slices of area × slice distance", reasons[0]),
+        ("esv", esv, "ml", f"{label} cavity at {at[1]}: sum over slices of area × slice distance", reasons[1]),
+        ("sv", stroke, "ml", f"{label} stroke volume{phases}: EDV − ESV", no_stroke),
+        (
+            "ef",
             fraction,
             "%",
-            f"{label} ejection fraction: 100 × SV ÷ EDV",
-            missing if stroke is None else f"EDV is zero: no {label}",
-        )
-    mass = None if ed is None else MYOCARDIAL_DENSITY * float(ed[Structure.MYO])
-    add("lv_mass", mass, "g", f"LV myocardium at end-diastole × {MYOCARDIAL_DENSITY} g/ml", no_ed)
-    return found
+            f"{label} ejection fraction{phases}: 100 × SV ÷ EDV",
+            no_stroke if stroke is None else f"EDV is zero: no {label}",
+        ),
+    )
+    return {
+        name: Index(name, value, unit, definition, _SCMR, None if value is not None else reason)
+        for kind, value, unit, definition, reason in rows
+        for name in (f"{side}_{kind}{suffix}",)
+    }
 
 
 def _output(found: Mapping[str, Index], heart_rate: float | None) -> dict[str, Index]:
@@ -179,7 +208,8 @@ def _output(found: Mapping[str, Index], heart_rate: float | None) -> dict[str, I
 
 def _as_lower_bounds(found: Mapping[str, Index]) -> dict[str, Index]:
     """Mark volumes and mass, absolute and indexed; what is a difference or a ratio of volumes has no bound."""
-    bounded = {name: index for name, index in found.items() if name.removesuffix("_indexed").endswith(("_edv", "_esv", "_mass"))}
+    kinds = ("_edv", "_esv", "_mass")
+    bounded = {name: index for name, index in found.items() if name.removesuffix("_indexed").removesuffix("_own").endswith(kinds)}
     return {name: replace(index, lower_bound=index.value is not None) for name, index in bounded.items()}
 
 

@@ -10,7 +10,8 @@ in a slice at a phase) that contradicts its neighbours in time is touched:
   than `DEFICIT`, and A differs from the nearer one by more than `LEAST_MM2`. A motion, however quick, is none: there P and N differ too.
 * **ED and ES.** At a turning point the neighbours agree more with each other than with what lies between them, in all truth, where the
   valve plane or the apex leaves a slice for one phase only. So within `AROUND_EXTREMES` of the cine around ED and ES nothing is touched but
-  slices with two more above and two below that show the structure in both neighbours: base and apex do not get so far in a phase.
+  slices with two more above and two below that show the structure in both neighbours: base and apex do not get so far in a phase. The RV
+  turns at phases of its own, and is spared there as well.
 * **Decision.** The class with the largest mean probability over the two neighbours; what the place itself says contradicts both. Only
   pixels that were or become the structure change.
 
@@ -144,23 +145,27 @@ def contradictions(overlaps: Overlaps, study: Study, *, interior: bool, bad: Col
 
     Args:
         overlaps: Of the labels of a cine.
-        study: Names ED and ES where they are known.
+        study: Names ED and ES, and those of the RV, where they are known.
         interior: Look at interior slices, at all phases; otherwise at all slices, but not around ED and ES.
         bad: Phases that are not spared though they lie there.
 
     Returns:
         The places in order of phase, slice and structure.
     """
-    lv = overlaps.areas[:, :, FOREGROUND.index(Structure.LV)].sum(axis=1)
+    lv, rv = (overlaps.areas[:, :, FOREGROUND.index(cavity)].sum(axis=1) for cavity in (Structure.LV, Structure.RV))
     phases = len(lv)
     closed = _closes(lv, 1) or _closes(lv[1:], 2) or _closes(lv[:-1], 2)  # a bad first or last phase must not open the circle
-    extremes = [study.end_diastole, study.end_systole, *(find_phases(lv) or ())]
-    spared = _around([phase for phase in extremes if phase is not None], phases) - set(bad)
+    turning = {study.end_diastole, study.end_systole, *(find_phases(lv) or ())}
+    rv_turning = turning | {study.rv_end_diastole, study.rv_end_systole, *(find_phases(rv) or ())}
+    spared, rv_spared = (
+        _around([phase for phase in extremes if phase is not None], phases) - set(bad) for extremes in (turning, rv_turning)
+    )
     inside = _shown_around(overlaps.areas > 0)
     worst: dict[tuple[int, int, int], tuple[float, tuple[int, int]]] = {}
     for before, phase, after in _triples(phases, closed=closed):
         deficit, changed = overlaps.deficit(phase, before, after)
-        eligible = inside[before] & inside[after] if interior else np.full_like(inside[0], phase not in spared)
+        unspared = [phase not in (rv_spared if structure == Structure.RV else spared) for structure in FOREGROUND]
+        eligible = inside[before] & inside[after] if interior else np.broadcast_to(unspared, inside[0].shape)
         for slice_, structure in np.argwhere((deficit > DEFICIT) & (changed > LEAST_MM2) & eligible):
             place = phase, int(slice_), int(structure)
             worst[place] = max(worst.get(place, (0.0, (0, 0))), (float(deficit[slice_, structure]), (before, after)))

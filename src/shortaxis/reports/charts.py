@@ -23,6 +23,7 @@ _CHART: Final = (480, 250)
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 34, 22, 22
 _ROW: Final = 20
 _LINE: Final = 14
+_NAME: Final = 20
 _STRIP_LEFT: Final = 64
 
 
@@ -90,7 +91,7 @@ def volume_curves(frames: Sequence[FrameRow], places: Sequence[int]) -> Element:
         line = " ".join(f"{right:.1f},{down:.1f}" for right, down in points)
         parts.append(element("polyline", class_=f"curve {name}", points=line, fill="none"))
         parts += [element("circle", class_=f"dot {name}", cx=round(right, 1), cy=round(down, 1), r=2) for right, down in points]
-    parts += _names_at_the_end(axes)
+    parts += [*_own_marks(axes), *_names_at_the_end(axes)]
     parts.append(element("line", class_="cursor", x1=_LEFT, x2=_LEFT, y1=_TOP, y2=axes.floor))
     return element(
         "svg",
@@ -148,6 +149,19 @@ def _phase_marks(axes: _Axes) -> list[Element]:
     return parts
 
 
+def _own_marks(axes: _Axes) -> list[Element]:
+    """Rings around the RV's own ED and ES; their names stand away from the curve, above its largest and below its smallest volume."""
+    parts = []
+    for place, frame in zip(axes.across, axes.frames, strict=True):
+        if frame.rv_phase:
+            x, y = axes.x(place), axes.y(frame.rv_ml)
+            parts.append(element("circle", class_="own", cx=x, cy=y, r=5))
+            height = y - 9 if frame.rv_phase == "ED" else min(y + 18, axes.floor - 3)
+            anchor = "start" if x < _LEFT + _NAME else "end" if x > axes.right - _NAME else "middle"
+            parts.append(element("text", f"RV {frame.rv_phase}", class_="own", x=x, y=height, text_anchor=anchor))
+    return parts
+
+
 def _names_at_the_end(axes: _Axes) -> list[Element]:
     """Name the curves where they end, apart from each other."""
     lv, rv = axes.y(axes.frames[-1].lv_ml), axes.y(axes.frames[-1].rv_ml)
@@ -199,5 +213,6 @@ def _cell(judged: EndSlice, frame: FrameRow, place: int) -> Element:
 
 
 def _curves_in_words(frames: Sequence[FrameRow]) -> str:
-    named = "; ".join(f"{frame.phase}: LV {frame.lv_ml:.0f} ml, RV {frame.rv_ml:.0f} ml" for frame in frames if frame.phase)
-    return f"Volume-time curves of {plural(len(frames), 'frame')}. {named}".strip()
+    named = [f"{frame.phase}: LV {frame.lv_ml:.0f} ml, RV {frame.rv_ml:.0f} ml" for frame in frames if frame.phase]
+    named += [f"{frame.rv_phase} of the RV itself, frame {frame.frame}: {frame.rv_ml:.0f} ml" for frame in frames if frame.rv_phase]
+    return f"Volume-time curves of {plural(len(frames), 'frame')}. {'; '.join(named)}".strip()

@@ -90,6 +90,7 @@ class FrameRow(_Part, frozen=True):
         end_slices: Verdicts; empty where the model has no calibration.
         slice_risk: Of each slice, the probability that its mean DSC is below 0.8: calibrated on the end slices of the heart; empty where
             the model has no calibration.
+        rv_phase: Whether it is the RV's own ED or ES frame, at which the indices whose names end in `_own` are measured.
     """
 
     image: str
@@ -101,6 +102,7 @@ class FrameRow(_Part, frozen=True):
     lv_ml: Millilitres
     end_slices: list[EndSlice]
     slice_risk: list[Share] = []
+    rv_phase: Literal["ED", "ES"] | None = None
 
 
 class Flag(_Part, frozen=True):

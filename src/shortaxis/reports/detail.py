@@ -27,7 +27,7 @@ def curves(report: StudyReport) -> list[Element]:
     places = cine_of(report.frames)
     frames = [report.frames[place] for place in places]
     rows = [
-        [frame_name(frame), with_unit(frame.time_ms, "ms"), *(with_unit(ml, "ml") for ml in (frame.lv_ml, frame.rv_ml, frame.myo_ml))]
+        [_frame_with_rv(frame), with_unit(frame.time_ms, "ms"), *(with_unit(ml, "ml") for ml in (frame.lv_ml, frame.rv_ml, frame.myo_ml))]
         for frame in report.frames
     ]
     figures = table(("Frame", "Time", "LV", "RV", "Myocardium"), rows, caption="Volumes of each frame")
@@ -154,6 +154,11 @@ def provenance(report: StudyReport) -> list[Element]:
     definitions = table(head, rows, caption="Every index, its definition and its source", class_="definitions")
     summary = f"All {plural(len(rows), 'index', 'indices')}: definitions and sources"
     return [element("dl", *pairs, class_="provenance"), element("details", element("summary", summary), definitions, class_="on-paper")]
+
+
+def _frame_with_rv(frame: FrameRow) -> str:
+    """Which frame it is, also of the RV's own phases."""
+    return f"{frame_name(frame)} (RV's own {frame.rv_phase})" if frame.rv_phase else frame_name(frame)
 
 
 def _end_slice(frame: FrameRow, place: int, judged: EndSlice, view: str) -> Element:

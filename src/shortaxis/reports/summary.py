@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from shortaxis.reports.content import Flag, ImageFacts, IndexRow, Patient, StudyReport
 
+    _Rows = dict[str, tuple[IndexRow, IndexRow | None]]
+
 DISCLAIMER: Final = "Research use only. Not a medical device: no figure here may decide about a patient."
 
 _VENTRICLES: Final = (
@@ -22,6 +24,7 @@ _VENTRICLES: Final = (
     ("Right ventricle", "rv", ("ef", "edv", "esv", "sv", "co")),
 )
 _SHORT: Final = {"ef": "EF", "edv": "EDV", "esv": "ESV", "sv": "SV", "mass": "mass", "co": "CO"}
+_FRAMES: Final = ("ed", "es")
 _WHOLE_HEART: Final = ("heart_rate", "bsa", "sv_difference")
 _PHASES: Final = {
     "named": "ED and ES as named by the study or the user",
@@ -75,15 +78,40 @@ def ventricles(indices: Mapping[str, IndexRow]) -> list[Element]:
     """One card a ventricle, and one for the whole heart; a ventricle without any index has none."""
     cards = []
     for title, side, kinds in _VENTRICLES:
-        rows = {_SHORT[kind]: (indices[name], indices.get(f"{name}_indexed")) for kind in kinds if (name := f"{side}_{kind}") in indices}
+        rows, own = (_rows(indices, side, kinds, suffix) for suffix in ("", "_own"))
         if rows:
-            cards.append(_card(title, side, rows, _limits(indices)))
+            cards.append(_card(title, side, _by_phases(rows, own, indices), _missing(rows, own), _limits(indices)))
     others = [(index_name(name), indices[name]) for name in _WHOLE_HEART if name in indices]
     if others:
         pairs = [element("div", element("dt", name), element("dd", _value(row))) for name, row in others]
         reasons = _reasons((name, row) for name, row in others)
         cards.append(element("section", element("h3", "Whole heart"), element("dl", *pairs), reasons, class_="card whole"))
     return cards
+
+
+def _rows(indices: Mapping[str, IndexRow], side: str, kinds: Iterable[str], suffix: str) -> _Rows:
+    """Indices of a ventricle and the same ÷ BSA, by short name."""
+    names = {_SHORT[kind]: f"{side}_{kind}{suffix}" for kind in kinds}
+    return {short: (indices[name], indices.get(f"{name}_indexed")) for short, name in names.items() if name in indices}
+
+
+def _by_phases(rows: _Rows, own: _Rows, indices: Mapping[str, IndexRow]) -> dict[str, _Rows]:
+    """The rows of a card by their heading: two groups where the RV is known at phases of its own, else one without a heading."""
+    if all(row.value is None for row, _ in own.values()):
+        return {"": rows}
+    heads = []
+    for text, start in (("At ED and ES of the LV", ""), ("At its own ED and ES", "rv_")):
+        numbers = [indices[name].value for phase in _FRAMES if (name := f"{start}{phase}_frame") in indices]
+        known = [f"{number:.0f}" for number in numbers if number is not None]
+        heads.append(f"{text} (frames {' and '.join(known)})" if len(known) == len(_FRAMES) else text)
+    return dict(zip(heads, (rows, own), strict=True))
+
+
+def _missing(rows: _Rows, own: _Rows) -> list[tuple[str, IndexRow]]:
+    """Indices without a value by name; those of the RV at its own phases in one where none of them has a value."""
+    missing = [(name, row) for name, (row, _) in rows.items() if row.value is None]
+    missing_own = [(f"own {name}", row) for name, (row, _) in own.items() if row.value is None]
+    return missing + ([("Own ED and ES", missing_own[0][1])] if missing_own and len(missing_own) == len(own) else missing_own)
 
 
 def _patient(patient: Patient) -> Element:
@@ -144,26 +172,30 @@ def _limits(indices: Mapping[str, IndexRow]) -> dict[str, float]:
     return {unit: 100.0 if unit == "%" else round_limit(value) for unit, value in largest.items()}
 
 
-def _card(title: str, side: str, rows: dict[str, tuple[IndexRow, IndexRow | None]], limits: Mapping[str, float]) -> Element:
-    with_body = any(indexed is not None and indexed.value is not None for _, indexed in rows.values())
-    level = next((row.interval_level for row, _ in rows.values() if row.interval_level is not None), None)
+def _card(title: str, side: str, groups: Mapping[str, _Rows], missing: list[tuple[str, IndexRow]], limits: Mapping[str, float]) -> Element:
+    every = [pair for rows in groups.values() for pair in rows.values()]
+    with_body = any(indexed is not None and indexed.value is not None for _, indexed in every)
+    level = next((row.interval_level for row, _ in every if row.interval_level is not None), None)
     heads = ["Index", "Value"]
     heads += [f"{100 * level:.0f} % interval"] if level is not None else []
     heads += ["÷ BSA"] if with_body else []
-    lines = []
-    for name, (row, indexed) in rows.items():
-        cells: list[Element] = [element("th", element("abbr", name, title=row.definition), scope="row"), element("td", _value(row))]
-        if level is not None:
-            cells.append(element("td", *_interval(row, limits), class_="interval"))
-        if with_body:
-            known = indexed is not None and indexed.value is not None
-            cells.append(element("td", with_unit(indexed.value, indexed.unit) if indexed is not None and known else UNKNOWN))
-        lines.append(element("tr", *cells, class_="lead" if name == "EF" else None))
+    bodies: list[Element] = []
+    for heading, rows in groups.items():
+        lines = [element("tr", element("th", heading, scope="rowgroup", colspan=len(heads)), class_="phases")] if heading else []
+        for name, (row, indexed) in rows.items():
+            cells: list[Element] = [element("th", element("abbr", name, title=row.definition), scope="row"), element("td", _value(row))]
+            if level is not None:
+                cells.append(element("td", *_interval(row, limits), class_="interval"))
+            if with_body:
+                known = indexed is not None and indexed.value is not None
+                cells.append(element("td", with_unit(indexed.value, indexed.unit) if indexed is not None and known else UNKNOWN))
+            lines.append(element("tr", *cells, class_="lead" if name == "EF" and not bodies else None))
+        bodies.append(element("tbody", *lines))
     head = element("tr", *(element("th", text, scope="col") for text in heads))
     caption = element("caption", f"Indices of the {title.lower()}", class_="unseen")
-    table = element("table", caption, element("thead", head), element("tbody", *lines))
+    table = element("table", caption, element("thead", head), *bodies)
     swatch = element("span", class_=f"swatch {side}", aria_hidden="true")
-    remarks = [_reasons((name, row) for name, (row, _) in rows.items()), _notes(row for row, _ in rows.values())]
+    remarks = [_reasons(missing), _notes(row for row, _ in every)]
     return element("section", element("h3", swatch, title), table, *remarks, class_=f"card {side}")
 
 

@@ -145,6 +145,7 @@ def _frame(frame: FrameRow, repairs: list[RepairRow]) -> dict[str, Any]:
     return {
         "number": frame.frame,
         "phase": frame.phase,
+        "rvPhase": frame.rv_phase,
         "ms": frame.time_ms,
         "ml": [frame.lv_ml, frame.rv_ml, frame.myo_ml],
         "endSlices": end_slices,

@@ -29,6 +29,8 @@ _OTHERS: Final = {
     "sv_difference_percent": "stroke volumes, LV − RV, of their mean",
     "ed_frame": "end-diastolic frame",
     "es_frame": "end-systolic frame",
+    "rv_ed_frame": "RV's own end-diastolic frame",
+    "rv_es_frame": "RV's own end-systolic frame",
 }
 _PHASES: Final = {"ED": "end-diastole", "ES": "end-systole"}
 
@@ -65,11 +67,12 @@ def index_name(name: str) -> str:
     """Say in words what an index is called.
 
     Examples:
-        >>> index_name("lv_edv_indexed"), index_name("heart_rate"), index_name("some_thing")
-        ('LV end-diastolic volume (EDV) ÷ BSA', 'heart rate', 'some thing')
+        >>> index_name("lv_edv_indexed"), index_name("rv_ef_own"), index_name("heart_rate"), index_name("some_thing")
+        ('LV end-diastolic volume (EDV) ÷ BSA', 'RV ejection fraction (EF) at its own phases', 'heart rate', 'some thing')
     """
-    short = name.removesuffix("_indexed")
-    by = " ÷ BSA" if short != name else ""
+    absolute = name.removesuffix("_indexed")
+    short = absolute.removesuffix("_own")
+    by = " at its own phases" * (short != absolute) + " ÷ BSA" * (absolute != name)
     side, _, kind = short.partition("_")
     if side in {"lv", "rv"} and kind in _NAMES:
         return f"{side.upper()} {_NAMES[kind]}{by}"

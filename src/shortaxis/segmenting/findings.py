@@ -10,11 +10,11 @@ import numpy as np
 
 from shortaxis import __version__
 from shortaxis.indices import Index, indices, structure_volumes, ventricular_indices
-from shortaxis.indices.curves import HEARTBEAT_MS
+from shortaxis.indices.curves import HEARTBEAT_MS, LEAST_PHASES
 from shortaxis.indices.unmeasured import without_volumes
 from shortaxis.io.dicom import DicomSource
 from shortaxis.io.nifti_header import NiftiSource
-from shortaxis.labels import FOREGROUND
+from shortaxis.labels import FOREGROUND, Structure
 from shortaxis.metrics.protocols import INDICES
 from shortaxis.quality.evidence import study_parts
 
@@ -53,6 +53,9 @@ OTHER_SCAN: Final = (
 )
 """What is said of an interval of such a scan where it could be learnt."""
 
+NO_RV_PHASES: Final = f"without a cine of at least {LEAST_PHASES} phases the RV's own ED and ES are not known"
+"""Why frames of their own give no values of the RV at its own ED and ES."""
+
 _DIGITS: Final = 4
 _PHASES: Final = ("ED", "ES")
 _ANY_SPACING: Final = (1.0, 1.0, 1.0)
@@ -65,7 +68,7 @@ class Findings:
 
     Attributes:
         name: The study's name, which is all that is told of the patient.
-        frames: One row a frame: image, frame number counted from 1, phase, and volumes in ml.
+        frames: One row a frame: image, frame number counted from 1, phase, the RV's own phase, and volumes in ml.
         views: In how many views each frame was looked at by wish; the model's own are part of the model.
     """
 
@@ -75,6 +78,7 @@ class Findings:
 
     def __post_init__(self) -> None:
         self._labels: dict[str, tuple[NDArray[np.uint8], Study]] = {}
+        self._rv_own: dict[str, tuple[float, Study]] = {}
         self._body: tuple[float | None, float | None] = (None, None)
         self._of_cine: dict[str, Index] | None = None
         self._phases_found = False
@@ -100,6 +104,7 @@ class Findings:
         verdicts, risks, evidence = ((), (), ()) if judged is None else (judged.verdicts, judged.risks, judged.evidence)
         study = segmentation.study
         named = {study.end_systole: "ES", study.end_diastole: "ED"}
+        rv_named = {study.rv_end_systole: "ES", study.rv_end_diastole: "ED"}
         self._body = (study.subject.height_cm, study.subject.weight_kg)
         if isinstance(study.source, NiftiSource):
             self._no_volumes = self._no_volumes or study.source.no_volumes
@@ -107,16 +112,19 @@ class Findings:
             self._of_cine = indices(segmentation, heart_rate=_told_heart_rate(study))
             self._phases_found = study.end_diastole is None or study.end_systole is None
             named = {_phase(self._of_cine, "es"): "ES", _phase(self._of_cine, "ed"): "ED"}
+            rv_named = {_phase(self._of_cine, "rv_es"): "ES", _phase(self._of_cine, "rv_ed"): "ED"}
         for index, volumes in enumerate(structure_volumes(segmentation.labels, study.spacing, study.slice_extents)):
-            phase = named.get(index)
+            phase, rv_phase = named.get(index), rv_named.get(index)
             millilitres = {f"{part.name.lower()}_ml": round(float(volumes[part]), _DIGITS) for part in FOREGROUND}
-            row = {"image": image, "frame": first_frame + index, "phase": phase, **millilitres}
+            row = {"image": image, "frame": first_frame + index, "phase": phase, "rv_phase": rv_phase, **millilitres}
             self._in_cine.append(study.n_phases > 1)
             said = {"end_slices": verdicts[index], "slice_risk": risks[index] if risks else []} if verdicts else {}
             self.frames.append(row | said)
             self._evidence.append((evidence[index], np.array(risks[index])) if evidence and risks else None)
             if phase is not None and study.n_phases == 1:
                 self._labels[phase] = (segmentation.labels[index], study)
+            if rv_phase is not None and study.n_phases == 1:
+                self._rv_own[rv_phase] = (float(volumes[Structure.RV]), study)
 
     def indices(self) -> dict[str, Index]:
         """The clinical indices: from the ED and ES frames, or from the cine where they are not both frames of their own.
@@ -130,6 +138,7 @@ class Findings:
         if self._of_cine is not None and self.rest_on_cine:
             return self._of_cine
         (end_diastole, ed), (end_systole, es) = (self._labels.get(phase, (None, None)) for phase in _PHASES)
+        (rv_edv, rv_ed), (rv_esv, rv_es) = (self._rv_own.get(phase, (None, None)) for phase in _PHASES)
         return ventricular_indices(
             end_diastole,
             end_systole,
@@ -139,7 +148,10 @@ class Findings:
             weight_kg=self._body[1],
             extents_ed=None if ed is None else ed.slice_extents,
             extents_es=None if es is None else es.slice_extents,
-            slices_missing=any(study is not None and bool(study.gaps) for study in (ed, es)),
+            slices_missing=any(study is not None and bool(study.gaps) for study in (ed, es, rv_ed, rv_es)),
+            rv_edv_own=rv_edv,
+            rv_esv_own=rv_esv,
+            no_rv_own=NO_RV_PHASES,
         )
 
     @property

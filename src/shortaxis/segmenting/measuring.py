@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from shortaxis.indices import volume_curves
 from shortaxis.quality.flags import study_flags
 from shortaxis.quality.flags.frames import frames_on_other_grids, nothing_found
-from shortaxis.study import Segmentation
+from shortaxis.study import NAMED_PHASES, Segmentation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,17 +62,10 @@ def _grid(study: Study) -> tuple[object, ...]:
 
 def _joined(images: Sequence[SegmentedImage]) -> SegmentedImage:
     studies = [image.study for image in images]
-    diastole, systole = (
-        next((index for index, study in enumerate(studies) if getattr(study, name) is not None), None)
-        for name in ("end_diastole", "end_systole")
-    )
-    study = replace(
-        studies[0],
-        pixels=np.concatenate([study.pixels for study in studies]),
-        phase_times=None,
-        end_diastole=diastole,
-        end_systole=systole,
-    )
+    named: dict[str, Any] = {
+        name: next((index for index, study in enumerate(studies) if getattr(study, name) is not None), None) for name in NAMED_PHASES
+    }
+    study = replace(studies[0], pixels=np.concatenate([study.pixels for study in studies]), phase_times=None, **named)
     labels = np.concatenate([image.judged.segmentation.labels for image in images])
     verdicts = [row for image in images for row in image.judged.verdicts]
     risks = [row for image in images for row in image.judged.risks]

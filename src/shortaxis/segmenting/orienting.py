@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from shortaxis.io.nifti_header import NiftiSource
 from shortaxis.labels import Structure
 from shortaxis.quality.sureness import structure_sureness
+from shortaxis.study import NAMED_PHASES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,7 +111,8 @@ def reoriented(model: Model, segmentation: Segmentation, rv_sureness: Sequence[f
     unknown = study.source.directions is None
     if lies_as_displayed(segmentation.labels[phase], plane) and not (unknown and rv_sureness[phase] < RV_FOUND):
         return None
-    frame = replace(study, pixels=study.pixels[phase : phase + 1], phase_times=None, end_diastole=None, end_systole=None)
+    unnamed: dict[str, Any] = dict.fromkeys(NAMED_PHASES)
+    frame = replace(study, pixels=study.pixels[phase : phase + 1], phase_times=None, **unnamed)
     scores = []
     for orientation in ORIENTATIONS:
         shown = turned(frame, orientation)

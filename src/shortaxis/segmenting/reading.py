@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shortaxis.datasets.acdc import INFO, read_image
 from shortaxis.errors import DataWarning, InputError
 from shortaxis.io import read, read_dicom
 from shortaxis.io.nifti import outline_nifti
+from shortaxis.segmenting.wishes import LV_FRAMES, RV_FRAMES
 
 if TYPE_CHECKING:
     from shortaxis.datasets.acdc import AcdcImage
@@ -74,19 +75,20 @@ def _with_phase_of_name(study: Study, image: PlannedImage, *, paired: bool) -> S
 
 
 def _with_wished_frames(study: Study, image: PlannedImage, wishes: Wishes) -> Study:
-    if wishes.end_diastole is None and wishes.end_systole is None:
-        return study
-    for option, frame in (("--ed", wishes.end_diastole), ("--es", wishes.end_systole)):
-        if frame is not None and frame > study.n_phases:
+    requested, own = (wishes.frames(options) for options in (LV_FRAMES, RV_FRAMES))
+    for option, frame in (requested | own).items():
+        if frame > study.n_phases:
             msg = f"{option} {frame}: {image.path} has {study.n_phases} frames, counted from 1; give one of them"
             raise InputError(msg)
-    known = (study.end_diastole, study.end_systole)
-    requested = tuple(None if frame is None else frame - 1 for frame in (wishes.end_diastole, wishes.end_systole))
-    for option, was, frame in zip(("--ed", "--es"), known, requested, strict=True):
-        if was is not None and frame is not None and was != frame:
-            msg = f"{image.path}: {option} {frame + 1} is taken, though {INFO if image.acdc else 'its name'} says frame {was + 1}"
+    given = {LV_FRAMES[option]: frame - 1 for option, frame in requested.items()}
+    known = {name: getattr(study, name) for name in LV_FRAMES.values()}
+    for option, frame in requested.items():
+        was = known[LV_FRAMES[option]]
+        if was is not None and was != frame - 1:
+            msg = f"{image.path}: {option} {frame} is taken, though {INFO if image.acdc else 'its name'} says frame {was + 1}"
             warnings.warn(msg, DataWarning, stacklevel=2)
-    end_diastole, end_systole = (was if frame is None else frame for was, frame in zip(known, requested, strict=True))
-    if end_diastole == end_systole:
-        end_diastole, end_systole = requested
-    return replace(study, end_diastole=end_diastole, end_systole=end_systole)
+    named: dict[str, Any] = known | given
+    if named["end_diastole"] == named["end_systole"]:
+        named = dict.fromkeys(known) | given
+    named |= {RV_FRAMES[option]: frame - 1 for option, frame in own.items()}
+    return replace(study, **named)

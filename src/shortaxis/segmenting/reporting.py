@@ -200,14 +200,15 @@ def _segments(segmentation: Segmentation) -> tuple[list[WallSegment], str | None
 
 
 def _frames(images: Sequence[SegmentedImage], findings: Findings) -> list[FrameRow]:
-    """One row a frame; ED and ES are named only in the images that the indices rest on."""
+    """One row a frame; ED and ES, also the RV's own, are named only in the images that the indices rest on."""
     times = [
         None if image.study.phase_times is None else round(image.study.phase_times[phase], _DIGITS)
         for image in images
         for phase in range(image.study.n_phases)
     ]
     rows = [
-        {"end_slices": [], "slice_risk": [], **row, "time_ms": time, "phase": row["phase"] if decisive else None}
+        {"end_slices": [], "slice_risk": [], **row, "time_ms": time}
+        | {name: row[name] if decisive else None for name in ("phase", "rv_phase")}
         for row, time, decisive in zip(findings.frames, times, findings.decisive, strict=True)
     ]
     return msgspec.convert(rows, list[FrameRow])

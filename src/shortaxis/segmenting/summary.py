@@ -25,6 +25,8 @@ COLUMNS: Final = (
     *_MORE,
     *("n_flags", "flags", "n_to_check", "to_check", "seconds", "model_sha256", "error"),
     "edited",
+    *("rv_ed_frame", "rv_es_frame", "rv_edv_own", "rv_esv_own", "rv_sv_own", "rv_ef_own"),
+    *("rv_edv_own_indexed", "rv_esv_own_indexed", "rv_sv_own_indexed"),
 )
 """The columns in their order, which does not change between versions; new ones come at the end."""
 

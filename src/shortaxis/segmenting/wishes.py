@@ -10,9 +10,14 @@ from shortaxis.errors import InputError
 from shortaxis.labels import ACDC, LabelScheme
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from shortaxis.segmenting.plan import PlannedStudy
+
+LV_FRAMES: Final = {"--ed": "end_diastole", "--es": "end_systole"}
+"""Options that name ED and ES, and their attributes of `Wishes` and `shortaxis.Study`."""
+RV_FRAMES: Final = {"--rv-ed": "rv_end_diastole", "--rv-es": "rv_end_systole"}
+"""The same of the RV's own ED and ES."""
 
 DICOM_SEG: Final = ("ed-es", "all")
 """Phases that a DICOM-SEG may hold."""
@@ -31,6 +36,8 @@ class Wishes:
         views: Ask about each frame in so many views and take the mean; see `shortaxis.inference.load_model`.
         end_diastole: ED frame of plain files, counted from 1, or None where it is not known.
         end_systole: ES frame of plain files, counted from 1, or None.
+        rv_end_diastole: The RV's own ED frame of plain files, counted from 1, or None where it is not known.
+        rv_end_systole: The RV's own ES frame of plain files, counted from 1, or None.
         cine: Segment the cines of ACDC patients besides the frames.
         report: Write `report.json` and `report.html`.
         dicom_seg: Write a DICOM-SEG of DICOM studies, one of `DICOM_SEG`, or None. It holds the patient's module, as every DICOM object of
@@ -47,6 +54,8 @@ class Wishes:
     views: int = 1
     end_diastole: int | None = None
     end_systole: int | None = None
+    rv_end_diastole: int | None = None
+    rv_end_systole: int | None = None
     cine: bool = False
     report: bool = True
     dicom_seg: str | None = None
@@ -54,16 +63,22 @@ class Wishes:
     series: str | None = None
 
     def __post_init__(self) -> None:
-        for option, frame in (("--ed", self.end_diastole), ("--es", self.end_systole)):
-            if frame is not None and frame < 1:
-                msg = f"{option} {frame}: frames are counted from 1; give the number of a frame"
+        for options in (LV_FRAMES, RV_FRAMES):
+            frames = self.frames(options)
+            for option, frame in frames.items():
+                if frame < 1:
+                    msg = f"{option} {frame}: frames are counted from 1; give the number of a frame"
+                    raise InputError(msg)
+            if len(frames) > len(set(frames.values())):
+                msg = f"{' and '.join(frames)} are both {next(iter(frames.values()))}; give two different frames"
                 raise InputError(msg)
-        if self.end_diastole is not None and self.end_diastole == self.end_systole:
-            msg = f"--ed and --es are both {self.end_diastole}; give two different frames"
-            raise InputError(msg)
         if self.dicom_seg not in {None, *DICOM_SEG}:
             msg = f"--dicom-seg {self.dicom_seg}: no such choice of phases; known are {', '.join(DICOM_SEG)}"
             raise InputError(msg)
+
+    def frames(self, options: Mapping[str, str]) -> dict[str, int]:
+        """The frames that are named, counted from 1, by option: `LV_FRAMES` or `RV_FRAMES`."""
+        return {option: frame for option, name in options.items() if (frame := getattr(self, name)) is not None}
 
     def beyond_defaults(self) -> dict[str, str | float | bool | None]:
         """The wishes that differ from the defaults, in plain JSON types."""
@@ -76,7 +91,10 @@ class Wishes:
         return {name: value.name if isinstance(value, LabelScheme) else value for name, value in changed.items()}
 
     def refuse_misuse(self, studies: Sequence[PlannedStudy]) -> None:
-        """Refuse what a study has no place for: `--ed` and `--es` where `Info.cfg` names the frames, a DICOM-SEG of NIfTI files.
+        """Refuse what a study has no place for.
+
+        That is `--ed` and `--es` where `Info.cfg` names the frames, `--rv-ed` and `--rv-es` where more than one image is given, or a
+        DICOM-SEG of NIfTI files.
 
         Raises:
             InputError: Names the patient or the file, or the package that is not installed.
@@ -84,10 +102,11 @@ class Wishes:
         if self.dicom_seg is not None and find_spec("highdicom") is None:
             msg = "writing DICOM-SEG needs a package that is not installed; run: pip install 'shortaxis[dicom]'"
             raise InputError(msg)
-        frames_given = not (self.end_diastole is None and self.end_systole is None)
         for study in studies:
-            if frames_given:
+            if self.frames(LV_FRAMES):
                 _refuse_frames(study)
+            if self.frames(RV_FRAMES):
+                _refuse_rv_frames(study)
             for image in study.images:
                 if self.dicom_seg is not None and not image.dicom:
                     msg = f"{study.source}: a DICOM-SEG refers to DICOM images and this is NIfTI; leave --dicom-seg out, or give DICOM only"
@@ -104,7 +123,7 @@ def shown_series(series: str) -> str:
 
 def _refuse_frames(study: PlannedStudy) -> None:
     """Refuse `--ed` and `--es` for a study whose ED and ES are known, unless it is one image that was given by itself."""
-    alone = len(study.images) == 1 and study.images[0].path == study.source
+    alone = _is_alone(study)
     for image in study.images:
         if image.acdc is not None and not alone:
             msg = f"{study.source}: its Info.cfg names ED and ES; leave --ed and --es out, or give the files themselves"
@@ -113,3 +132,15 @@ def _refuse_frames(study: PlannedStudy) -> None:
             what = "the data set names its" if image.ref is not None else "file names say which is"
             msg = f"{study.source}: {what} ED and ES; leave --ed and --es out"
             raise InputError(msg)
+
+
+def _refuse_rv_frames(study: PlannedStudy) -> None:
+    """Refuse `--rv-ed` and `--rv-es` unless they name frames of one image that was given by itself."""
+    alone = _is_alone(study)
+    if any(image.ref is not None or (not alone and (image.acdc is not None or image.phase is not None)) for image in study.images):
+        msg = f"{study.source}: --rv-ed and --rv-es name frames of a cine that is given by itself; give its file, or leave them out"
+        raise InputError(msg)
+
+
+def _is_alone(study: PlannedStudy) -> bool:
+    return len(study.images) == 1 and study.images[0].path == study.source

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from shortaxis.indices.curves import volume_curves
-from shortaxis.quality.flags import body, extent, function, header, orientation, phases, pose, stack
+from shortaxis.quality.flags import body, extent, function, header, orientation, phases, pose, right_ventricle, stack
 from shortaxis.quality.flags.flag import Examined, ExaminedFrame, QualityFlag
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ CHECKS: Final[tuple[Callable[[Examined], QualityFlag | Iterator[QualityFlag] | N
     phases.heartbeat_not_covered,
     phases.implausible_systole,
     phases.named_phase_not_extreme,
+    right_ventricle.rv_phases_differ,
     phases.unsteady_cine,
     phases.many_end_slices_to_check,
     body.implausible_body_size,
@@ -60,7 +61,8 @@ def study_flags(
     """Examine a segmented study as a whole.
 
     Args:
-        segmentation: Labels of a cine, of ED and ES, or of one frame; ED and ES that its study does not name are found on the LV curve.
+        segmentation: Labels of a cine, of ED and ES, or of one frame; ED and ES that its study does not name are found on the LV
+            curve, and the RV's own on the RV curve.
         curves: Its `volume_curves`, where they are at hand.
         end_slices: How many of the end slices of ED and ES are to be checked, and how many were judged; None without verdicts.
 

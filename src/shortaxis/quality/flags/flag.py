@@ -104,8 +104,15 @@ class Examined:
     def indices(self) -> dict[str, float]:
         """The ventricular indices that have a value."""
         diastole, systole = (None if frame is None else frame.labels for frame in (self.diastole, self.systole))
-        extents = self.study.slice_extents
-        found = ventricular_indices(diastole, systole, self.study.spacing, extents_ed=extents, extents_es=extents)
+        found = ventricular_indices(
+            diastole,
+            systole,
+            self.study.spacing,
+            extents_ed=self.study.slice_extents,
+            extents_es=self.study.slice_extents,
+            rv_edv_own=self.curves.rv_edv_own,
+            rv_esv_own=self.curves.rv_esv_own,
+        )
         return {name: index.value for name, index in found.items() if index.value is not None}
 
     @cached_property

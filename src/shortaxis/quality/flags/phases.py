@@ -10,6 +10,8 @@ from shortaxis.indices.curves import LEAST_PHASES, SMOOTH_CINE, cycle_length
 from shortaxis.quality.flags.flag import QualityFlag
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from shortaxis.quality.flags.flag import Examined
 
 SYSTOLE_PERCENT: Final = (15.0, 60.0)
@@ -85,50 +87,59 @@ def heartbeat_not_covered(seen: Examined) -> QualityFlag | None:
     )
 
 
-def implausible_systole(seen: Examined) -> QualityFlag | None:
-    """ES lies too soon or too late after ED."""
+def implausible_systole(seen: Examined) -> Iterator[QualityFlag]:
+    """ES lies too soon or too late after ED, that of the LV or the RV's own."""
     curves, phases = seen.curves, seen.study.n_phases
-    if curves.end_diastole is None or curves.end_systole is None or phases < LEAST_PHASES:
-        return None
-    percent = 100 * ((curves.end_systole - curves.end_diastole) % phases) / phases
-    low, high = SYSTOLE_PERCENT
-    if low <= percent <= high:
-        return None
-    return QualityFlag(
-        "implausible_systole",
-        "warning",
-        f"ES (frame {curves.end_systole + 1}) comes {percent:.0f} % of the cine after ED (frame {curves.end_diastole + 1}); "
-        f"{low:.0f} to {high:.0f} % is usual",
-        "look at the volume curve, and name ED and ES yourself where it is wrong",
-        percent,
-        low if percent < low else high,
-        "%",
-    )
+    for start, whose, diastole, systole in (
+        ("", "", curves.end_diastole, curves.end_systole),
+        ("rv_", "the RV's own ", curves.rv_end_diastole, curves.rv_end_systole),
+    ):
+        if diastole is None or systole is None or phases < LEAST_PHASES:
+            continue
+        percent = 100 * ((systole - diastole) % phases) / phases
+        low, high = SYSTOLE_PERCENT
+        if low <= percent <= high:
+            continue
+        yield QualityFlag(
+            f"{start}implausible_systole",
+            "warning",
+            f"{whose}ES (frame {systole + 1}) comes {percent:.0f} % of the cine after {whose}ED (frame {diastole + 1}); "
+            f"{low:.0f} to {high:.0f} % is usual",
+            f"look at the volume curve, and name {whose}ED and ES yourself where it is wrong",
+            percent,
+            low if percent < low else high,
+            "%",
+        )
 
 
-def named_phase_not_extreme(seen: Examined) -> QualityFlag | None:
-    """A phase that the study names is far from the largest or the smallest LV volume."""
-    study, lv = seen.study, seen.curves.lv_ml
-    if study.n_phases < LEAST_PHASES or not lv.any():
-        return None
-    short = [
-        (word, phase, 100 * abs(lv[phase] - extreme) / lv.max())
-        for word, phase, extreme in (("ED", study.end_diastole, lv.max()), ("ES", study.end_systole, lv.min()))
-        if phase is not None
-    ]
-    if not short or max(part[2] for part in short) <= NOT_EXTREME_PERCENT:
-        return None
-    word, phase, percent = max(short, key=lambda part: part[2])
-    kind, best = ("largest", int(lv.argmax())) if word == "ED" else ("smallest", int(lv.argmin()))
-    return QualityFlag(
-        "named_phase_not_extreme",
-        "warning",
-        f"{word} is said to be frame {phase + 1}, but the LV is {kind} in frame {best + 1}, by {percent:.0f} % of the largest volume",
-        f"check which frame is {word}; left out, it is found on the volume curve",
-        percent,
-        NOT_EXTREME_PERCENT,
-        "%",
-    )
+def named_phase_not_extreme(seen: Examined) -> Iterator[QualityFlag]:
+    """A phase that the study names is far from the largest or the smallest volume of its ventricle."""
+    study = seen.study
+    for start, whose, ml, phases in (
+        ("", "", seen.curves.lv_ml, (study.end_diastole, study.end_systole)),
+        ("rv_", "the RV's own ", seen.curves.rv_ml, (study.rv_end_diastole, study.rv_end_systole)),
+    ):
+        if study.n_phases < LEAST_PHASES or not ml.any():
+            continue
+        short = [
+            (word, phase, 100 * abs(ml[phase] - extreme) / ml.max())
+            for word, phase, extreme in zip(("ED", "ES"), phases, (ml.max(), ml.min()), strict=True)
+            if phase is not None
+        ]
+        if not short or max(part[2] for part in short) <= NOT_EXTREME_PERCENT:
+            continue
+        word, phase, percent = max(short, key=lambda part: part[2])
+        kind, best = ("largest", int(ml.argmax())) if word == "ED" else ("smallest", int(ml.argmin()))
+        yield QualityFlag(
+            f"{start}named_phase_not_extreme",
+            "warning",
+            f"{whose}{word} is said to be frame {phase + 1}, but the {'RV' if start else 'LV'} is {kind} in frame {best + 1}, "
+            f"by {percent:.0f} % of the largest volume",
+            f"check which frame is {whose}{word}; left out, it is found on the volume curve",
+            percent,
+            NOT_EXTREME_PERCENT,
+            "%",
+        )
 
 
 def unsteady_cine(seen: Examined) -> QualityFlag | None:

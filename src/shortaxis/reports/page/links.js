@@ -16,8 +16,8 @@
     const readout = document.getElementById("curve-readout");
 
     const show = (place) => {
-      const { number, phase, ms, ml } = viewer.data.frames[places[place]];
-      const when = [`Frame ${number}`, phase, ms === null ? null : `${Math.round(ms)} ms`].filter(Boolean).join(", ");
+      const { number, phase, rvPhase, ms, ml } = viewer.data.frames[places[place]];
+      const when = [`Frame ${number}`, phase, rvPhase && `RV's own ${rvPhase}`, ms === null ? null : `${Math.round(ms)} ms`].filter(Boolean).join(", ");
       readout.textContent = `${when}: LV ${ml[0].toFixed(0)} ml, RV ${ml[1].toFixed(0)} ml`;
       for (const end of ["x1", "x2"]) cursor.setAttribute(end, across[place]);
     };

@@ -46,8 +46,8 @@ const viewer = (() => {
   }
 
   function frameWords(frame) {
-    const { number, phase, ms } = data.frames[frame];
-    return [`frame ${number}`, phase && phases[phase], ms !== null && `${Math.round(ms)} ms`].filter(Boolean).join(", ");
+    const { number, phase, rvPhase, ms } = data.frames[frame];
+    return [`frame ${number}`, phase && phases[phase], rvPhase && `${phases[rvPhase]} of the RV itself`, ms !== null && `${Math.round(ms)} ms`].filter(Boolean).join(", ");
   }
 
   let toSpeak = 0;
