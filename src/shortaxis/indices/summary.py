@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from shortaxis.indices.curves import volume_curves
+from shortaxis.indices.endocardium import with_endocardium
 from shortaxis.indices.index import Index
 from shortaxis.indices.volumes import ventricular_indices
 
@@ -58,7 +59,7 @@ def indices(segmentation: Segmentation, *, heart_rate: float | None = None) -> d
             value = None if rates is None else float(getattr(rates, kind))
             definition = f"{side.upper()} peak {kind} rate: fastest {move} of the volume, as slope of its three lowest harmonics"
             found[f"{side}_{short}"] = Index(f"{side}_{short}", value, "ml/s", definition, _RULES, curves.no_rates)
-    return found
+    return with_endocardium(found, segmentation.endocardium)
 
 
 def _heart_rate(index: Index, curves: VolumeCurves, *, given: bool) -> Index:

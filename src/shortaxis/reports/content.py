@@ -151,8 +151,8 @@ class RepairRow(_Part, frozen=True):
         frame: Number of the frame in that image, counted from 1.
         slice: Number of the slice, counted from 1.
         structure: What was amiss there.
-        before_mm2: Its area in mm² as the networks had it.
-        after_mm2: Its area as it is now.
+        before_mm2: Its area in mm² as the networks had it, with the endocardium as they draw it.
+        after_mm2: Its area as it is now, with the same endocardium.
     """
 
     image: str
@@ -251,6 +251,8 @@ class StudyReport(_Part, frozen=True):
         flags: What a reader should know, the gravest first.
         provenance: How it came about.
         repairs: Places of a cine that were decided anew for the sake of consistency in time.
+        endocardium: Where the border of the LV cavity is drawn: on the inner side of the `trabeculae`, or at the `compact` myocardium with
+            the trabeculae in the cavity; None where it is not known.
     """
 
     schema_version: int
@@ -265,6 +267,7 @@ class StudyReport(_Part, frozen=True):
     flags: list[Flag]
     provenance: Provenance
     repairs: list[RepairRow] = []
+    endocardium: Literal["trabeculae", "compact"] | None = None
 
 
 @dataclass(frozen=True, eq=False)

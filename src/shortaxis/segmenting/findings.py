@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from shortaxis import __version__
 from shortaxis.indices import Index, indices, structure_volumes, ventricular_indices
 from shortaxis.indices.curves import HEARTBEAT_MS
+from shortaxis.indices.endocardium import depends_on_endocardium, with_endocardium
 from shortaxis.indices.unmeasured import without_volumes
 from shortaxis.io.dicom import DicomSource
 from shortaxis.io.nifti_header import NiftiSource
-from shortaxis.labels import FOREGROUND
+from shortaxis.labels import FOREGROUND, Endocardium, as_endocardium
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +42,9 @@ OUT_OF_RANGE: Final = "no interval is given where the value itself is outside wh
 SLICES_MISSING: Final = "slices are missing within the stack, so volumes and mass are lower bounds and no interval is given"
 """What is said instead of an interval where the stack has a gap."""
 
+OTHER_ENDOCARDIUM: Final = "no interval is given: it was learnt with another endocardium ({})"
+"""What is said instead of an interval that was learnt on labels whose border of the LV cavity is drawn elsewhere."""
+
 _DIGITS: Final = 4
 _PHASES: Final = ("ED", "ES")
 _ANY_SPACING: Final = (1.0, 1.0, 1.0)
@@ -54,6 +58,7 @@ class Findings:
     Attributes:
         name: The study's name, which is all that is told of the patient.
         frames: One row a frame: image, frame number counted from 1, phase, and volumes in ml.
+        endocardium: Where the labels have the border of the LV cavity, of the images added; None before, or where it is not known.
         views: In how many views each frame was looked at by wish; the model's own are part of the model.
     """
 
@@ -68,6 +73,7 @@ class Findings:
         self._phases_found = False
         self._in_cine: list[bool] = []
         self._no_volumes: str | None = None
+        self.endocardium: Endocardium | None = None
 
     def add(
         self,
@@ -87,6 +93,7 @@ class Findings:
             risks: Of all slices of each frame, from the same.
         """
         study = segmentation.study
+        self.endocardium = segmentation.endocardium
         named = {study.end_systole: "ES", study.end_diastole: "ED"}
         self._body = (study.subject.height_cm, study.subject.weight_kg)
         if isinstance(study.source, NiftiSource):
@@ -117,7 +124,7 @@ class Findings:
         if self._of_cine is not None and self.rest_on_cine:
             return self._of_cine
         (end_diastole, ed), (end_systole, es) = (self._labels.get(phase, (None, None)) for phase in _PHASES)
-        return ventricular_indices(
+        found = ventricular_indices(
             end_diastole,
             end_systole,
             _ANY_SPACING if ed is None else ed.spacing,
@@ -128,6 +135,7 @@ class Findings:
             extents_es=None if es is None else es.slice_extents,
             slices_missing=any(study is not None and bool(study.gaps) for study in (ed, es)),
         )
+        return with_endocardium(found, self.endocardium)
 
     @property
     def rest_on_cine(self) -> bool:
@@ -159,7 +167,7 @@ class Findings:
             calibration: Gives the intervals, cut off where the index cannot go: below zero, and above 100 %. A value that is itself there
                 has none, and a note says so. They were learnt where ED and ES were known, and with one view; where these had to be
                 found on the volume curve, or there were more views, a note says so. Where slices are missing there are none, and volumes
-                and mass are marked as lower bounds.
+                and mass are marked as lower bounds. Nor is there one of the LV where it was learnt with another endocardium.
         """
         rows = {name: asdict(index) for name, index in self.indices().items()}
         slices_missing = any(row["lower_bound"] for row in rows.values())
@@ -175,8 +183,8 @@ class Findings:
             value = rows[name]["value"]
             if value is None:
                 continue
-            if slices_missing:
-                rows[name]["interval_note"] = SLICES_MISSING
+            if reason := SLICES_MISSING if slices_missing else self._other_endocardium(name, calibration):
+                rows[name]["interval_note"] = reason
                 continue
             lowest, highest = 0.0, 100.0 if rows[name]["unit"] == "%" else math.inf
             if not lowest <= value <= highest:
@@ -185,6 +193,13 @@ class Findings:
                 interval = [round(end, _DIGITS) for end in (max(lowest, value - half_width), min(highest, value + half_width))]
                 rows[name] |= {"interval": interval, "interval_level": level, **note}
         return rows
+
+    def _other_endocardium(self, name: str, calibration: Calibration | None) -> str | None:
+        """Why an index has no interval: it depends on the endocardium, and the calibration was learnt with another; else None."""
+        learnt_with = getattr(calibration, "endocardium", Endocardium.TRABECULAE)
+        if self.endocardium in {None, learnt_with} or not depends_on_endocardium(name):
+            return None
+        return OTHER_ENDOCARDIUM.format(as_endocardium(learnt_with).describe().removeprefix("endocardium "))
 
     def to_dict(self, model: dict[str, str], calibration: Calibration | None = None) -> dict[str, Any]:
         """JSON-able form.
@@ -198,6 +213,7 @@ class Findings:
             "shortaxis_version": __version__,
             "study": self.name,
             "model": model,
+            "endocardium": None if self.endocardium is None else self.endocardium.value,
             "indices": self.index_rows(calibration),
             "frames": self.frames,
         }

@@ -98,6 +98,7 @@ def build_report(
         flags=[Flag(**vars(flag)) for flag in flags],
         provenance=_provenance(told),
         repairs=_repairs(images, findings),
+        endocardium=None if findings.endocardium is None else findings.endocardium.value,
     )
 
 

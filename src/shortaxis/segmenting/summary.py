@@ -24,7 +24,7 @@ COLUMNS: Final = (
     *(f"{name}{end}" for name in INDICES for end in ("", "_low", "_high")),
     *_MORE,
     *("n_flags", "flags", "n_to_check", "to_check", "seconds", "model_sha256", "error"),
-    "edited",
+    *("edited", "endocardium"),
 )
 """The columns in their order, which does not change between versions; new ones come at the end."""
 
@@ -55,7 +55,7 @@ def write_summary(path: Path, rows: Iterable[dict[str, Any]], model_sha256: str)
 
 
 def _cells(row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    for column in ("study", "status", "seconds", "error", "phases"):
+    for column in ("study", "status", "seconds", "error", "phases", "endocardium"):
         yield column, row.get(column)
     yield "edited", " ".join(row.get("edited", ()))
     if "values" in row:

@@ -44,7 +44,7 @@ class Judged(NamedTuple):
 
 
 def segment_judged(
-    opened: OpenModel, study: Study, on_phase: Callable[[int], None], *, keep_entropy: bool = False, **options: bool
+    opened: OpenModel, study: Study, on_phase: Callable[[int], None], *, keep_entropy: bool = False, **options: Any
 ) -> Judged:
     """Segment a study; where the model is calibrated, judge the first two and the last two slices of every frame.
 
