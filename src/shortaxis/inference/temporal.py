@@ -123,7 +123,9 @@ class Steadier:
         changing = (old == place.structure) | (decided == place.structure)
         old[changing] = decided[changing]
         if cavity is not None:
-            cavity.replace(place.phase, place.slice, probabilities, changing)
+            # Where the LV or its wall was amiss, the endocardium follows the neighbours, also in the wall beside what changed.
+            follows = changing if place.structure == Structure.RV else old == decided
+            cavity.replace(place.phase, place.slice, probabilities, follows)
         stored: NDArray[np.uint8] = np.rint(mean * _SURE).astype(np.uint8)
         return stored
 

@@ -123,6 +123,12 @@ def test_each_mask_is_on_the_image_that_it_was_made_from(tmp_path, cine, vendor,
     assert len(seen) == 3 * 5 * 3, "every structure of every slice of each of three phases"
 
 
+def test_the_parameters_of_the_algorithm_name_the_endocardium(tmp_path, study, labels):
+    (file,) = write_dicom_seg(labels, study, tmp_path / "seg", model_name="m", phases=[0], endocardium=Endocardium.COMPACT)
+    for segment in pydicom.dcmread(file).SegmentSequence:
+        assert "endocardium=compact" in segment.SegmentationAlgorithmIdentificationSequence[0].AlgorithmParameters
+
+
 def test_highdicom_gives_the_labels_of_each_source_image(files, study, labels):
     for t, file in enumerate(files):
         segmentation = highdicom.seg.segread(file)
