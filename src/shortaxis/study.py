@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from shortaxis.errors import InputError
-from shortaxis.labels import Structure
+from shortaxis.labels import Endocardium, Structure
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -127,8 +127,8 @@ class Repair:
         phase: Index on the T axis.
         slice: Index on the D axis.
         structure: What was amiss there.
-        before_mm2: Its area in mm² as it was.
-        after_mm2: Its area as it is now.
+        before_mm2: Its area in mm² as it was, with the endocardium as the networks draw it.
+        after_mm2: Its area as it is now, with the same endocardium.
     """
 
     phase: int
@@ -151,6 +151,7 @@ class Segmentation:
         omega: float32, the weights ω̄_i of Eq. 3 for each member, of the shape of sigma, or None.
         repairs: What was corrected because it contradicted its neighbours in time.
         pose: How the heart lies in the slices, where the networks worked on an aligned grid.
+        endocardium: Where the border between the LV cavity and the myocardium is drawn, or None where it is not known.
     """
 
     study: Study
@@ -160,6 +161,7 @@ class Segmentation:
     omega: NDArray[np.float32] | None = None
     repairs: tuple[Repair, ...] = ()
     pose: HeartPose | None = None
+    endocardium: Endocardium | None = None
 
     def __post_init__(self) -> None:
         if self.labels.shape != self.study.pixels.shape:

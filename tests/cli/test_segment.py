@@ -247,6 +247,28 @@ def test_views_are_pooled_told_and_kept_apart_from_a_run_without_them(run, frame
     assert "views: 12 " in " ".join(many.stderr.split())
 
 
+def test_the_endocardium_is_moved_told_and_kept_apart(run, frame, tmp_path):
+    for name in ("trabeculae", "compact"):
+        assert run("segment", frame, "--save-probabilities", "--endocardium", name, "--out", tmp_path / name).exit_code == 0
+    plain, compact = (tmp_path / name for name in ("trabeculae", "compact"))
+    before, after = (np.asarray(nib.load(folder / "frame.nii.gz").dataobj) for folder in (plain, compact))
+    changed = before != after
+    assert set(before[changed]) <= {2}
+    assert set(after[changed]) <= {3}
+    maps = [np.asarray(nib.load(folder / "frame.probabilities.nii.gz").dataobj) for folder in (plain, compact)]
+    assert np.array_equal(*maps)
+    report = json.loads((compact / "frame.report.json").read_text())
+    content = json.loads((compact / "frame.indices.json").read_text())
+    assert report["endocardium"] == content["endocardium"] == content["model"]["endocardium"] == "compact"
+    assert float(content["model"]["endocardial_shift"]) > 0
+    assert "compact myocardium" in content["indices"]["lv_mass"]["definition"]
+    assert "compact myocardium" in (compact / "frame.report.html").read_text(encoding="utf-8")
+    assert json.loads((plain / "frame.indices.json").read_text())["endocardium"] == "trabeculae"
+    resumed = run("segment", frame, "--save-probabilities", "--resume", "--out", compact)
+    assert (resumed.exit_code, "resume with the same" in resumed.stderr) == (2, True)
+    assert run("segment", frame, "--endocardium", "inner", "--out", tmp_path / "out").exit_code == 2
+
+
 def test_a_study_in_which_nothing_is_found_is_named_and_leaves_with_1(run, frame, tmp_path, monkeypatch):
     def blind(*words, **options):
         judged = segment_judged(*words, **options)

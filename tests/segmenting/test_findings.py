@@ -9,7 +9,7 @@ import pytest
 
 from shortaxis.io.layout import Layout
 from shortaxis.io.nifti_header import NiftiSource
-from shortaxis.labels import Structure
+from shortaxis.labels import Endocardium, Structure
 from shortaxis.segmenting.findings import Findings
 from shortaxis.study import Segmentation, Study, Subject
 
@@ -73,6 +73,25 @@ def test_where_slices_are_missing_values_are_lower_bounds_without_interval(n_pha
     assert not any("interval" in row for row in rows.values())
     assert "missing" in rows["lv_edv"]["interval_note"]
     assert findings.frames[0]["lv_ml"] == pytest.approx(40)
+
+
+@pytest.mark.parametrize("learnt_with", [None, Endocardium.COMPACT])
+def test_an_interval_that_was_learnt_with_another_endocardium_is_not_given(learnt_with):
+    calibration = SimpleNamespace(half_widths={"lv_edv": 5.0, "lv_ef": 3.0, "rv_edv": 4.0}, level=0.9)
+    if learnt_with is not None:
+        calibration.endocardium = learnt_with
+    for endocardium in (None, *Endocardium):
+        findings = Findings("x")
+        for n_lv, phase in ((80, "ED"), (50, "ES")):
+            findings.add(replace(frame(n_lv, phase=phase), endocardium=endocardium), f"{phase}.nii")
+        content = findings.to_dict({}, calibration)
+        rows = content["indices"]
+        holds = endocardium in {None, learnt_with or Endocardium.TRABECULAE}
+        assert content["endocardium"] == endocardium
+        assert "interval" in rows["rv_edv"]
+        for name in ("lv_edv", "lv_ef"):
+            assert ("interval" in rows[name]) == holds
+            assert ("endocardium" in rows[name].get("interval_note", "")) != holds
 
 
 def test_with_an_implausible_spacing_ratios_stay_and_volumes_have_the_reason():

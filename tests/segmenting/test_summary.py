@@ -37,6 +37,11 @@ def test_a_study_is_a_row_with_empty_cells_for_what_is_not_known(tmp_path):
     assert known == expected | {"seconds": "20.5", "model_sha256": "abc"}
 
 
+def test_the_endocardium_stands_beside_the_volumes(tmp_path):
+    rows = table(tmp_path / "summary.csv", DONE | {"endocardium": "compact"}, FAILED)
+    assert [row["endocardium"] for row in rows] == ["compact", ""]
+
+
 def test_without_verdicts_nothing_is_said_of_slices(tmp_path):
     (row,) = table(tmp_path / "summary.csv", DONE | {"to_check": None})
     assert (row["n_to_check"], row["to_check"]) == ("", "")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ DICOM = PlannedStudy("b", Path("b"), (PlannedImage(Path("b"), Path("b.nii.gz"), 
 
 def test_only_what_differs_from_the_defaults_is_told_in_plain_types():
     assert Wishes().beyond_defaults() == {}
+    assert json.dumps(Wishes(endocardium="compact").beyond_defaults()) == '{"endocardium": "compact"}'
     wished = Wishes(scheme=MNMS, clean=False, end_systole=9, dicom_seg="all", views=5).beyond_defaults()
     assert wished == {"scheme": "mnms", "clean": False, "end_systole": 9, "dicom_seg": "all", "views": 5}
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shortaxis.cli.console import FINDINGS, INPUT_ERROR, INTERNAL_ERROR, complain, is_terminal, note, progress, show
+from shortaxis.labels import Endocardium
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,6 +79,13 @@ def segment(
         bool,
         typer.Option("--no-temporal", help="Take each phase of a cine by itself; mend nothing that flickers."),
     ] = False,
+    endocardium: Annotated[
+        Endocardium,
+        typer.Option(
+            help="Where the border of the LV cavity is drawn: on the inner side of the trabeculae, or at the compact myocardium with the "
+            "trabeculae in the cavity."
+        ),
+    ] = Endocardium.TRABECULAE,
     views: Annotated[
         int,
         typer.Option(
@@ -120,6 +128,7 @@ def segment(
         uncertainty=save_uncertainty,
         clean=not no_clean,
         temporal=not no_temporal,
+        endocardium=endocardium,
         views=views,
         end_diastole=ed,
         end_systole=es,

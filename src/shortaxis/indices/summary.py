@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from shortaxis.indices.curves import volume_curves
+from shortaxis.indices.endocardium import with_endocardium
 from shortaxis.indices.index import Index
 from shortaxis.indices.volumes import ventricular_indices
 
@@ -64,7 +65,7 @@ def indices(segmentation: Segmentation, *, heart_rate: float | None = None) -> d
             value = None if rates is None else float(getattr(rates, kind))
             definition = f"{side.upper()} peak {kind} rate: fastest {move} of the volume, as slope of its three lowest harmonics"
             found[f"{side}_{short}"] = Index(f"{side}_{short}", value, "ml/s", definition, _RULES, curves.no_rates)
-    return found
+    return with_endocardium(found, segmentation.endocardium)
 
 
 def _frame(name: str, phase: int | None, words: str, origin: str, reason: str | None) -> Index:

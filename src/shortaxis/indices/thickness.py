@@ -15,6 +15,7 @@ import numpy as np
 
 from shortaxis.indices.aha import SEGMENTS, AhaModel, aha_model, apex_is_last
 from shortaxis.indices.curves import with_phases
+from shortaxis.indices.endocardium import with_endocardium
 from shortaxis.indices.index import Index
 from shortaxis.indices.ring import RAYS
 from shortaxis.labels import Structure
@@ -117,4 +118,4 @@ def regional_indices(segmentation: Segmentation) -> dict[str, Index]:
     thickening = 100 * (systole.mm / diastole.mm - 1)
     what = "thickening of the LV wall: 100 × (ES − ED) ÷ ED"
     add("wall_thickening", thickening, "%", what, diastole.reason or systole.reason, diastole.orientation)
-    return found
+    return with_endocardium(found, segmentation.endocardium)

@@ -17,9 +17,10 @@ from shortaxis.ensemble.model_file import ModelSpec, read_model
 from shortaxis.errors import InputError
 from shortaxis.inference.arguments import as_device, check_frame, check_study
 from shortaxis.inference.cleaning import keep_largest
+from shortaxis.inference.endocardium import DEFAULT_SHIFT, ShiftedCavity, check_shift, shift_beside
 from shortaxis.inference.temporal import LEAST_PHASES, Steadier
 from shortaxis.inference.threads import cores_for
-from shortaxis.labels import ACDC, N_CLASSES, Structure
+from shortaxis.labels import ACDC, N_CLASSES, Endocardium, Structure, as_endocardium
 from shortaxis.preprocessing import AlignedGrid, normalise, shows_mirrored
 from shortaxis.study import Segmentation
 
@@ -78,10 +79,23 @@ class Model:
         ensemble: The members and their pooling rule.
         spec: Names the grid; see `ModelSpec`.
         device: Where the networks run.
+        path: The file that it was loaded from, or None.
+
+    Raises:
+        InputError: The grid needs a finder and there is none.
     """
 
-    def __init__(self, ensemble: StreamingEnsemble, spec: ModelSpec, device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self,
+        ensemble: StreamingEnsemble,
+        spec: ModelSpec,
+        device: str | torch.device = "cpu",
+        *,
+        path: Path | None = None,
+    ) -> None:
         self.spec = spec
+        self.path = path
+        self._endocardial_shift: float | None = None
         self.grid = spec.build_grid()
         self.augmenting = spec.build_augmenting()
         self.device = torch.device(device)
@@ -91,6 +105,24 @@ class Model:
             msg = f"the model '{spec.name}' works on an aligned grid but has no finder; use the file that its training ended with"
             raise InputError(msg)
 
+    @property
+    def endocardial_shift(self) -> float:
+        """How far `Endocardium.COMPACT` lies from the border that the networks draw, see `shortaxis.inference.endocardium`.
+
+        It is what was set here, else what the calibration beside the model file holds, else `DEFAULT_SHIFT`.
+
+        Raises:
+            InputError: When set, it is no number from 0 to 10; or that calibration cannot be read or is of another model file.
+        """
+        if self._endocardial_shift is None:
+            beside = None if self.path is None else shift_beside(self.path)
+            self._endocardial_shift = DEFAULT_SHIFT if beside is None else beside
+        return self._endocardial_shift
+
+    @endocardial_shift.setter
+    def endocardial_shift(self, shift: float) -> None:
+        self._endocardial_shift = check_shift(shift)
+
     def segment(
         self,
         study: Study,
@@ -99,6 +131,7 @@ class Model:
         keep_uncertainty: bool = True,
         clean: bool = True,
         temporal: bool = True,
+        endocardium: Endocardium | str = Endocardium.TRABECULAE,
         pose: HeartPose | None = None,
         on_phase: Callable[[int, FramePrediction], None] | None = None,
     ) -> Segmentation:
@@ -111,6 +144,9 @@ class Model:
             clean: Keep the largest connected part of each structure only.
             temporal: In a cine of ten phases or more, decide anew what contradicts its neighbours in time; see
                 `shortaxis.inference.temporal`. `repairs` says where that was.
+            endocardium: Where the border of the LV cavity is drawn, `trabeculae` or `compact`. Only the labels of LV and myocardium depend
+                on it; probabilities, σ and ω̄ are those of the networks. The border is moved last, so `repairs` and what `on_phase` sees
+                have the border that the networks draw.
             pose: How the heart lies, where another frame of the same scan has shown it; None looks for it here.
             on_phase: Called with the index of each phase and all that was said of it alone, when it is done.
 
@@ -118,9 +154,11 @@ class Model:
             Labels, and what was asked to be kept, on the study's own grid.
 
         Raises:
-            InputError: It is no study; or a phase has one single grey value, so that there is nothing to segment, or holds NaN or infinity.
+            InputError: It is no study; a phase has one single grey value, so that there is nothing to segment, or holds NaN or infinity; or
+                `endocardium` is not known, or the shift for it not valid.
         """
         check_study(study)
+        border = as_endocardium(endocardium)
         frames: list[FramePrediction] = []
         labels = np.empty(study.pixels.shape, np.uint8)
         for phase, image in enumerate(study.pixels):
@@ -132,11 +170,14 @@ class Model:
         shape = (study.n_phases, N_CLASSES, *study.pixels.shape[1:])
         probabilities = np.empty(shape, np.float32) if keep_probabilities else None
         steadier = Steadier(study, grid) if temporal and study.n_phases >= LEAST_PHASES else None
+        cavity = ShiftedCavity(study.pixels.shape, self.endocardial_shift) if border is Endocardium.COMPACT else None
         for phase, image in enumerate(study.pixels):
             result = self.segment_frame(image, (study.spacing[1], study.spacing[2]), clean=clean, grid=grid)
             labels[phase] = result.labels
             if steadier is not None:
                 steadier.take(result.on_grid.pooled)
+            if cavity is not None:
+                cavity.add(phase, result.probabilities)
             if probabilities is not None:
                 probabilities[phase] = result.probabilities
             if keep_uncertainty:
@@ -144,6 +185,9 @@ class Model:
                 frames.append(result._replace(probabilities=_NOTHING, on_grid=OnGrid(_NOTHING, _NOTHING)))
             if on_phase is not None:
                 on_phase(phase, result)
+        repairs = () if steadier is None else steadier.mend(labels, clean=clean, cavity=cavity)
+        if cavity is not None:
+            cavity.move(labels)
         sigmas = [frame.sigma for frame in frames if frame.sigma is not None]
         return Segmentation(
             study,
@@ -151,8 +195,9 @@ class Model:
             probabilities=probabilities,
             sigma=np.stack(sigmas) if sigmas else None,
             omega=np.stack([frame.omega for frame in frames]) if frames else None,
-            repairs=() if steadier is None else steadier.mend(labels, clean=clean),
+            repairs=repairs,
             pose=pose,
+            endocardium=border,
         )
 
     def find_pose(
@@ -280,7 +325,7 @@ def load_model(path: Path | str | None = None, device: str | torch.device = "cpu
         2
     """
     device = as_device(device)
-    path = released_model_path() if path is None else path
+    path = released_model_path() if path is None else Path(path)
     ensemble, spec = read_model(path)
     if views != 1:
         if spec.augmenting.get("transforms"):
@@ -288,7 +333,7 @@ def load_model(path: Path | str | None = None, device: str | torch.device = "cpu
             msg = f"{path}: the model brings {own} views of its own, so none can be added; leave the views out"
             raise InputError(msg)
         spec = replace(spec, augmenting=turned_views(views))
-    return Model(ensemble, spec, device)
+    return Model(ensemble, spec, device, path=path)
 
 
 def released_model_path() -> Path:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from shortaxis.inference.endocardium import ShiftedCavity
     from shortaxis.preprocessing import PlacedGrid
     from shortaxis.study import Study
 
@@ -70,12 +71,13 @@ class Steadier:
         """Take the pooled probabilities (C, D, G, G) of the next phase on the grid."""
         self._said.append(np.rint(pooled[1:] * _SURE).astype(np.uint8))
 
-    def mend(self, labels: NDArray[np.uint8], *, clean: bool = True) -> tuple[Repair, ...]:
+    def mend(self, labels: NDArray[np.uint8], *, clean: bool = True, cavity: ShiftedCavity | None = None) -> tuple[Repair, ...]:
         """Mend the labels of all phases in place.
 
         Args:
             labels: uint8 (T, D, H, W), as each phase alone has it.
             clean: Keep the largest connected part of each structure in the phases that change.
+            cavity: Takes the probabilities by which pixels are decided anew, or None where the endocardium is not moved afterwards.
 
         Returns:
             What was changed, in order of phase, slice and structure.
@@ -96,7 +98,7 @@ class Steadier:
                     bad.add(phase)
                 before.setdefault(phase, labels[phase].copy())
                 # What the phase said for itself is not asked again: it may be the neighbour of another bad one.
-                decided = {place.slice: self._mend(labels, place) for place in here}
+                decided = {place.slice: self._mend(labels, place, cavity) for place in here}
                 for slice_, mean in decided.items():
                     self._said[phase][:, slice_] = mean
                 touched |= {(phase, place.slice, place.structure) for place in here}
@@ -111,15 +113,20 @@ class Steadier:
                 repairs.append(Repair(phase, slice_, structure, float(old.sum() * pixel_mm2), float(new.sum() * pixel_mm2)))
         return tuple(repairs)
 
-    def _mend(self, labels: NDArray[np.uint8], place: Contradiction) -> NDArray[np.uint8]:
+    def _mend(self, labels: NDArray[np.uint8], place: Contradiction, cavity: ShiftedCavity | None) -> NDArray[np.uint8]:
         """Decide anew which pixels are the structure, by the probabilities (C - 1, G, G) that are returned."""
         shape, spacing = (labels.shape[2], labels.shape[3]), (self.study.spacing[1], self.study.spacing[2])
         mean = np.mean([self._said[phase][:, place.slice] for phase in place.neighbours], axis=0, dtype=np.float32) / _SURE
-        decided = self.grid.restore(np.concatenate([1 - mean.sum(axis=0, keepdims=True), mean]), shape, spacing).argmax(axis=0)
+        probabilities = self.grid.restore(np.concatenate([1 - mean.sum(axis=0, keepdims=True), mean]), shape, spacing)
+        decided = probabilities.argmax(axis=0)
         decided[~self.grid.covers(shape, spacing)] = Structure.BACKGROUND
         old = labels[place.phase, place.slice]
         changing = (old == place.structure) | (decided == place.structure)
         old[changing] = decided[changing]
+        if cavity is not None:
+            # Where the LV or its wall was amiss, the endocardium follows the neighbours, also in the wall beside what changed.
+            follows = changing if place.structure == Structure.RV else old == decided
+            cavity.replace(place.phase, place.slice, probabilities, follows)
         stored: NDArray[np.uint8] = np.rint(mean * _SURE).astype(np.uint8)
         return stored
 

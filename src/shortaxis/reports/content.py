@@ -153,8 +153,8 @@ class RepairRow(_Part, frozen=True):
         frame: Number of the frame in that image, counted from 1.
         slice: Number of the slice, counted from 1.
         structure: What was amiss there.
-        before_mm2: Its area in mm² as the networks had it.
-        after_mm2: Its area as it is now.
+        before_mm2: Its area in mm² as the networks had it, with the endocardium as they draw it.
+        after_mm2: Its area as it is now, with the same endocardium.
     """
 
     image: str
@@ -270,6 +270,8 @@ class StudyReport(_Part, frozen=True):
         provenance: How it came about.
         repairs: Places of a cine that were decided anew for the sake of consistency in time.
         scan: Whether the scan looks like those of the calibration; None without one, or where ED is not known.
+        endocardium: Where the border of the LV cavity is drawn: on the inner side of the `trabeculae`, or at the `compact` myocardium with
+            the trabeculae in the cavity; None where it is not known.
     """
 
     schema_version: int
@@ -285,6 +287,7 @@ class StudyReport(_Part, frozen=True):
     provenance: Provenance
     repairs: list[RepairRow] = []
     scan: ScanRow | None = None
+    endocardium: Literal["trabeculae", "compact"] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from shortaxis.labels import Endocardium
 from shortaxis.reports.charts import interval_bar, round_limit
 from shortaxis.reports.markup import Content, element
 from shortaxis.reports.viewer import shown_frames
@@ -36,7 +37,8 @@ _PHASES: Final = {
 def header(report: StudyReport) -> list[Element]:
     """What was scanned, and how many things there are to look out for."""
     facts = [image_in_words(image) for image in report.images]
-    lines = [element("li", line) for line in [*facts, _PHASES[report.phases], *scan_in_words(report)]]
+    border = [] if report.endocardium is None else [_capitalised(Endocardium(report.endocardium).describe())]
+    lines = [element("li", line) for line in [*facts, _PHASES[report.phases], *border, *scan_in_words(report)]]
     notes = [element("li", note, class_="note") for image in report.images for note in image.notes]
     return [
         element("p", "shortaxis report", class_="kicker"),
@@ -47,6 +49,10 @@ def header(report: StudyReport) -> list[Element]:
         *([] if (notice := report.provenance.notice) is None else [element("p", f"▲ {notice}", class_="signal warning")]),
         element("p", DISCLAIMER, class_="disclaimer"),
     ]
+
+
+def _capitalised(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def image_in_words(image: ImageFacts) -> str:

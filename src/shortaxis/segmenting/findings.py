@@ -11,10 +11,11 @@ import numpy as np
 from shortaxis import __version__
 from shortaxis.indices import Index, indices, structure_volumes, ventricular_indices
 from shortaxis.indices.curves import HEARTBEAT_MS, LEAST_PHASES
+from shortaxis.indices.endocardium import depends_on_endocardium, with_endocardium
 from shortaxis.indices.unmeasured import without_volumes
 from shortaxis.io.dicom import DicomSource
 from shortaxis.io.nifti_header import NiftiSource
-from shortaxis.labels import FOREGROUND, Structure
+from shortaxis.labels import FOREGROUND, Endocardium, Structure
 from shortaxis.metrics.protocols import INDICES
 from shortaxis.quality.evidence import study_parts
 
@@ -56,6 +57,9 @@ OTHER_SCAN: Final = (
 NO_RV_PHASES: Final = f"without a cine of at least {LEAST_PHASES} phases the RV's own ED and ES are not known"
 """Why frames of their own give no values of the RV at its own ED and ES."""
 
+OTHER_ENDOCARDIUM: Final = "no interval is given: it was learnt with another endocardium ({})"
+"""What is said instead of an interval that was learnt on labels whose border of the LV cavity is drawn elsewhere."""
+
 _DIGITS: Final = 4
 _PHASES: Final = ("ED", "ES")
 _ANY_SPACING: Final = (1.0, 1.0, 1.0)
@@ -69,6 +73,7 @@ class Findings:
     Attributes:
         name: The study's name, which is all that is told of the patient.
         frames: One row a frame: image, frame number counted from 1, phase, the RV's own phase, and volumes in ml.
+        endocardium: Where the labels have the border of the LV cavity, of the images added; None before, or where it is not known.
         views: In how many views each frame was looked at by wish; the model's own are part of the model.
     """
 
@@ -85,6 +90,7 @@ class Findings:
         self._in_cine: list[bool] = []
         self._evidence: list[tuple[FrameEvidence, NDArray[np.float64]] | None] = []
         self._no_volumes: str | None = None
+        self.endocardium: Endocardium | None = None
 
     def add(
         self,
@@ -103,6 +109,7 @@ class Findings:
         """
         verdicts, risks, evidence = ((), (), ()) if judged is None else (judged.verdicts, judged.risks, judged.evidence)
         study = segmentation.study
+        self.endocardium = segmentation.endocardium
         named = {study.end_systole: "ES", study.end_diastole: "ED"}
         rv_named = {study.rv_end_systole: "ES", study.rv_end_diastole: "ED"}
         self._body = (study.subject.height_cm, study.subject.weight_kg)
@@ -139,7 +146,7 @@ class Findings:
             return self._of_cine
         (end_diastole, ed), (end_systole, es) = (self._labels.get(phase, (None, None)) for phase in _PHASES)
         (rv_edv, rv_ed), (rv_esv, rv_es) = (self._rv_own.get(phase, (None, None)) for phase in _PHASES)
-        return ventricular_indices(
+        found = ventricular_indices(
             end_diastole,
             end_systole,
             _ANY_SPACING if ed is None else ed.spacing,
@@ -153,6 +160,7 @@ class Findings:
             rv_esv_own=rv_esv,
             no_rv_own=NO_RV_PHASES,
         )
+        return with_endocardium(found, self.endocardium)
 
     @property
     def rest_on_cine(self) -> bool:
@@ -184,7 +192,8 @@ class Findings:
             calibration: Gives the intervals, cut off where the index cannot go: below zero, and above 100 %. A value that is itself there
                 has none, and a note says so. They were learnt where ED and ES were known, and with one view; where these had to be
                 found on the volume curve, or there were more views, a note says so. Where slices are missing there are none, and volumes
-                and mass are marked as lower bounds. A scan unlike those of the calibration has wider ones, or none.
+                and mass are marked as lower bounds. A scan unlike those of the calibration has wider ones, or none. Those of the
+                LV hold for the endocardium that the networks draw, and no other.
         """
         rows = {name: asdict(index) for name, index in self.indices().items()}
         slices_missing = any(row["lower_bound"] for row in rows.values())
@@ -205,8 +214,8 @@ class Findings:
             row = rows[name]
             if row["value"] is None:
                 continue
-            if slices_missing:
-                row["interval_note"] = SLICES_MISSING
+            if reason := SLICES_MISSING if slices_missing else self._other_endocardium(name):
+                row["interval_note"] = reason
                 continue
             lowest, highest = 0.0, 100.0 if row["unit"] == "%" else math.inf
             if not lowest <= row["value"] <= highest:
@@ -242,6 +251,12 @@ class Findings:
         found = self._decisive_evidence()
         return study_parts({name: one[0] for name, one in found.items()}, {name: one[1] for name, one in found.items()})
 
+    def _other_endocardium(self, name: str) -> str | None:
+        """Why an index has no interval: it depends on the endocardium, and the labels have another than the annotations; else None."""
+        if self.endocardium in {None, Endocardium.TRABECULAE} or not depends_on_endocardium(name):
+            return None
+        return OTHER_ENDOCARDIUM.format(Endocardium.TRABECULAE.describe().removeprefix("endocardium "))
+
     def to_dict(self, model: dict[str, str], calibration: Calibration | None = None) -> dict[str, Any]:
         """JSON-able form.
 
@@ -254,6 +269,7 @@ class Findings:
             "shortaxis_version": __version__,
             "study": self.name,
             "model": model,
+            "endocardium": None if self.endocardium is None else self.endocardium.value,
             **({} if calibration is None else {"scan": self.scan(calibration)}),
             "indices": self.index_rows(calibration),
             "frames": self.frames,

@@ -71,7 +71,8 @@ def _joined(images: Sequence[SegmentedImage]) -> SegmentedImage:
     risks = [row for image in images for row in image.judged.risks]
     poses = [pose for image in images if (pose := image.judged.segmentation.pose) is not None]
     least = min(poses, key=lambda pose: pose.certainty, default=None)
-    together = images[0].judged._replace(segmentation=Segmentation(study, labels, pose=least), verdicts=verdicts, risks=risks)
+    joined = Segmentation(study, labels, pose=least, endocardium=images[0].judged.segmentation.endocardium)
+    together = images[0].judged._replace(segmentation=joined, verdicts=verdicts, risks=risks)
     return SegmentedImage(images[0].planned, together)
 
 

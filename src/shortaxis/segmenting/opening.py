@@ -9,6 +9,7 @@ from shortaxis.errors import InputError
 
 if TYPE_CHECKING:
     from shortaxis.inference import Model
+    from shortaxis.labels import Endocardium
     from shortaxis.quality.calibration import Calibration
 
 
@@ -17,8 +18,9 @@ class OpenModel(NamedTuple):
 
     Attributes:
         model: The model.
-        provenance: Its `name` and `sha256`, the number of `views` where more than its own were asked for, and a `notice` where a reader of
-            any result must be told something of it.
+        provenance: Its `name` and `sha256`, the number of `views` where more than its own were asked for, the `endocardium` and the
+            `endocardial_shift` where the border is not the one that the networks draw, and a `notice` where a reader of any result must be
+            told something of it.
         calibration: What was learnt of it on held-out patients, or None where that was not done.
         calibration_sha256: Of the calibration's file, or None.
     """
@@ -29,7 +31,14 @@ class OpenModel(NamedTuple):
     calibration_sha256: str | None = None
 
 
-def open_model(path: Path | str | None = None, device: str = "auto", threads: int | None = None, *, views: int = 1) -> OpenModel:
+def open_model(
+    path: Path | str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    *,
+    views: int = 1,
+    endocardium: Endocardium | str = "trabeculae",
+) -> OpenModel:
     """Load a model, and say which it is.
 
     Args:
@@ -37,6 +46,7 @@ def open_model(path: Path | str | None = None, device: str = "auto", threads: in
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         threads: CPU threads; None leaves it to torch (`OMP_NUM_THREADS`, or all cores).
         views: See `load_model`.
+        endocardium: See `Model.segment`; it is only recorded here.
 
     Returns:
         The model, with the calibration that lies beside it.
@@ -49,6 +59,7 @@ def open_model(path: Path | str | None = None, device: str = "auto", threads: in
     from shortaxis.ensemble.model_file import file_sha256  # noqa: PLC0415
     from shortaxis.inference import load_model, released_model_path  # noqa: PLC0415
     from shortaxis.inference.device import choose_device  # noqa: PLC0415
+    from shortaxis.labels import Endocardium, as_endocardium  # noqa: PLC0415
     from shortaxis.quality.calibration import calibration_path, load_calibration  # noqa: PLC0415
 
     if threads is not None:
@@ -58,6 +69,8 @@ def open_model(path: Path | str | None = None, device: str = "auto", threads: in
     provenance = {"name": model.spec.name, "sha256": file_sha256(path)}
     if views != 1:
         provenance["views"] = str(views)
+    if as_endocardium(endocardium) is not Endocardium.TRABECULAE:
+        provenance |= {"endocardium": as_endocardium(endocardium).value, "endocardial_shift": f"{model.endocardial_shift:g}"}
     if model.augmenting.notice is not None:
         provenance["notice"] = model.augmenting.notice
     beside = calibration_path(path)

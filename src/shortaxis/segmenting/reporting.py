@@ -100,6 +100,7 @@ def build_report(
         provenance=_provenance(told),
         repairs=_repairs(images, findings),
         scan=None if calibration is None else msgspec.convert(findings.scan(calibration), ScanRow | None),
+        endocardium=None if findings.endocardium is None else findings.endocardium.value,
     )
 
 

@@ -144,7 +144,7 @@ def segment_inputs(
     refuse_collisions(studies, out)
     if all(study.problem is not None for study in studies):
         return Outcome(failures=[Failure(str(study.problem)) for study in studies])
-    task = Task(open_model(model, device, threads, views=wishes.views), wishes, command)
+    task = Task(open_model(model, device, threads, views=wishes.views, endocardium=wishes.endocardium), wishes, command)
     total = sum(len(study.images) for study in studies)
     return segment_studies(
         studies,

@@ -188,6 +188,7 @@ def _segment_image(image: PlannedImage, study: Study, task: Task, on_share: Call
         keep_uncertainty=wishes.uncertainty or wishes.report,
         clean=wishes.clean,
         temporal=wishes.temporal,
+        endocardium=wishes.endocardium,
     )
     judged = segment(study, pose=pose)
     found = reoriented(task.opened.model, judged.segmentation, judged.rv_sureness)
@@ -236,7 +237,15 @@ def _write_dicom_seg(image: SegmentedImage, stage: Path, task: Task) -> list[Pat
             return []
     out = stage / image.planned.dicom_seg
     try:
-        return write_dicom_seg(segmentation.labels, study, out, model_name=model["name"], model_sha256=model["sha256"], phases=phases)
+        return write_dicom_seg(
+            segmentation.labels,
+            study,
+            out,
+            model_name=model["name"],
+            model_sha256=model["sha256"],
+            phases=phases,
+            endocardium=segmentation.endocardium,
+        )
     except InputError as error:  # a source file that is gone; a full disk stops the next output
         raise UnfitError(error) from error
 
@@ -269,6 +278,7 @@ def _in_short(content: dict[str, Any], findings: Findings, flags: Sequence[Quali
     return {
         "values": {name: row["value"] for name, row in indices.items() if row["value"] is not None},
         "intervals": {name: row["interval"] for name, row in indices.items() if "interval" in row},
+        "endocardium": content["endocardium"],
         "phases": findings.phases,
         "frames": {phase.lower(): row["frame"] for phase, row in frames.items()},
         "flags": [flag.name for flag in flags],

@@ -24,7 +24,7 @@ COLUMNS: Final = (
     *(f"{name}{end}" for name in INDICES for end in ("", "_low", "_high")),
     *_MORE,
     *("n_flags", "flags", "n_to_check", "to_check", "seconds", "model_sha256", "error"),
-    "edited",
+    *("edited", "endocardium"),
     *("rv_ed_frame", "rv_es_frame", "rv_edv_own", "rv_esv_own", "rv_sv_own", "rv_ef_own"),
     *("rv_edv_own_indexed", "rv_esv_own_indexed", "rv_sv_own_indexed"),
 )
@@ -57,7 +57,7 @@ def write_summary(path: Path, rows: Iterable[dict[str, Any]], model_sha256: str)
 
 
 def _cells(row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    for column in ("study", "status", "seconds", "error", "phases"):
+    for column in ("study", "status", "seconds", "error", "phases", "endocardium"):
         yield column, row.get(column)
     yield "edited", " ".join(row.get("edited", ()))
     if "values" in row:

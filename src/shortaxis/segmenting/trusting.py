@@ -57,7 +57,7 @@ def segment_judged(
     *,
     keep_entropy: bool = False,
     pose: HeartPose | None = None,
-    **options: bool,
+    **options: Any,
 ) -> Judged:
     """Segment a study; where the model is calibrated, gather what its verdicts and intervals rest on.
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from shortaxis.errors import InputError
-from shortaxis.labels import ACDC, LabelScheme
+from shortaxis.labels import ACDC, Endocardium, LabelScheme, as_endocardium
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,6 +33,7 @@ class Wishes:
         uncertainty: Write σ and ω̄.
         clean: Keep the largest connected part of each structure only.
         temporal: In a cine, decide anew what contradicts its neighbours in time.
+        endocardium: Where the border of the LV cavity is drawn; see `shortaxis.labels.Endocardium`.
         views: Ask about each frame in so many views and take the mean; see `shortaxis.inference.load_model`.
         end_diastole: ED frame of plain files, counted from 1, or None where it is not known.
         end_systole: ES frame of plain files, counted from 1, or None.
@@ -51,6 +52,7 @@ class Wishes:
     uncertainty: bool = False
     clean: bool = True
     temporal: bool = True
+    endocardium: Endocardium = Endocardium.TRABECULAE
     views: int = 1
     end_diastole: int | None = None
     end_systole: int | None = None
@@ -75,6 +77,7 @@ class Wishes:
         if self.dicom_seg not in {None, *DICOM_SEG}:
             msg = f"--dicom-seg {self.dicom_seg}: no such choice of phases; known are {', '.join(DICOM_SEG)}"
             raise InputError(msg)
+        object.__setattr__(self, "endocardium", as_endocardium(self.endocardium))  # a plain name will do
 
     def frames(self, options: Mapping[str, str]) -> dict[str, int]:
         """The frames that are named, counted from 1, by option: `LV_FRAMES` or `RV_FRAMES`."""
@@ -88,7 +91,7 @@ class Wishes:
         }
         if self.series is not None and not self.keep_identifiers:
             changed["series"] = shown_series(self.series)
-        return {name: value.name if isinstance(value, LabelScheme) else value for name, value in changed.items()}
+        return {name: _as_plain(value) for name, value in changed.items()}
 
     def refuse_misuse(self, studies: Sequence[PlannedStudy]) -> None:
         """Refuse what a study has no place for.
@@ -114,6 +117,13 @@ class Wishes:
                 if self.series is not None and not image.dicom:
                     msg = f"{study.source}: --series {self.series} names a DICOM series, and this is no DICOM study; leave --series out"
                     raise InputError(msg)
+
+
+def _as_plain(value: object) -> Any:
+    """An option as a plain JSON type."""
+    if isinstance(value, LabelScheme):
+        return value.name
+    return value.value if isinstance(value, Endocardium) else value
 
 
 def shown_series(series: str) -> str:

@@ -17,6 +17,7 @@ from pydicom.uid import UID
 
 from shortaxis.errors import InputError
 from shortaxis.io.dicom import read_dicom, read_dicom_seg, write_dicom_seg
+from shortaxis.labels import Endocardium
 from shortaxis.phantom.dicom import Accidents, write_dicom
 from shortaxis.phantom.dicom_file import CANARY
 from shortaxis.study import Study
@@ -121,6 +122,12 @@ def test_each_mask_is_on_the_image_that_it_was_made_from(tmp_path, cine, vendor,
             assert np.array_equal(mask, labels[t, d] == number)
             seen.add((t, d, number))
     assert len(seen) == 3 * 5 * 3, "every structure of every slice of each of three phases"
+
+
+def test_the_parameters_of_the_algorithm_name_the_endocardium(tmp_path, study, labels):
+    (file,) = write_dicom_seg(labels, study, tmp_path / "seg", model_name="m", phases=[0], endocardium=Endocardium.COMPACT)
+    for segment in pydicom.dcmread(file).SegmentSequence:
+        assert "endocardium=compact" in segment.SegmentationAlgorithmIdentificationSequence[0].AlgorithmParameters
 
 
 def test_highdicom_gives_the_labels_of_each_source_image(files, study, labels):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
     from shortaxis.io.dicom.sources import SourceFrame
+    from shortaxis.labels import Endocardium
     from shortaxis.study import Study
 
 
@@ -70,6 +71,7 @@ def write_dicom_seg(
     model_sha256: str | None = None,
     phases: Sequence[int] | None = None,
     series_description: str = "shortaxis RV, LV myocardium, LV",
+    endocardium: Endocardium | None = None,
 ) -> list[Path]:
     """Write labels as DICOM Segmentation objects: `phase01.dcm`, `phase02.dcm` and so on, all of them or none.
 
@@ -85,6 +87,7 @@ def write_dicom_seg(
         model_sha256: Hash of the model file.
         phases: Numbers of the phases to write, counted from 0, such as ED and ES; None writes all.
         series_description: Description of the new series.
+        endocardium: Where the border of the LV cavity is drawn, to be named among the parameters of the algorithm; None names nothing.
 
     Returns:
         The files, in the order of `phases`.
@@ -108,7 +111,7 @@ def write_dicom_seg(
         [_on_grid(image, study, d) if instance.resampled else image for d, (image, instance) in enumerate(zip(*of, strict=True))]
         for of in zip(source_frames(instances), instances, strict=True)
     ]
-    series = _Series.of(study, frames[0], model_name, model_sha256, series_description)
+    series = _Series.of(study, frames[0], model_name, model_sha256, series_description, endocardium)
     digits = max(2, len(str(study.n_phases)))
     names = [f"phase{phase + 1:0{digits}d}.dcm" for phase in wanted]
     with staged(out) as stage, lenient_pydicom(source.path):
@@ -154,7 +157,15 @@ class _Series:
     segments: Sequence[Any]
 
     @classmethod
-    def of(cls, study: Study, images: Sequence[SourceFrame], model_name: str, model_sha256: str | None, description: str) -> _Series:
+    def of(
+        cls,
+        study: Study,
+        images: Sequence[SourceFrame],
+        model_name: str,
+        model_sha256: str | None,
+        description: str,
+        endocardium: Endocardium | None,
+    ) -> _Series:
         import highdicom  # noqa: PLC0415
 
         first = images[0].plane
@@ -170,7 +181,7 @@ class _Series:
             description=_long_string(description),
             model_name=model_name,
             model_sha256=model_sha256,
-            segments=_segments(model_name, model_sha256),
+            segments=_segments(_parameters(model_name, model_sha256, endocardium)),
         )
 
     def segmentation(self, labels: NDArray[np.uint8], phase: int, images: Sequence[SourceFrame]) -> Any:
@@ -220,7 +231,13 @@ class _Series:
         return f"Phase {phase + 1} of {self.study.n_phases}{time}{names.get(phase, '')}"
 
 
-def _segments(model_name: str, model_sha256: str | None) -> list[Any]:
+def _parameters(model_name: str, model_sha256: str | None, endocardium: Endocardium | None) -> dict[str, str]:
+    """The parameters of the algorithm that are known."""
+    known = {"model": model_name, "model_sha256": model_sha256, "endocardium": None if endocardium is None else endocardium.value}
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def _segments(parameters: dict[str, str]) -> list[Any]:
     """Describe the segments; the tracking UIDs say that all phases show the same three structures."""
     import highdicom  # noqa: PLC0415
     from pydicom.sr.codedict import codes  # noqa: PLC0415
@@ -229,7 +246,7 @@ def _segments(model_name: str, model_sha256: str | None) -> list[Any]:
         name="shortaxis",
         family=codes.cid7162.ArtificialIntelligence,
         version=__version__,
-        parameters={"model": model_name} | ({} if model_sha256 is None else {"model_sha256": model_sha256}),
+        parameters=parameters,
     )
     return [
         highdicom.seg.SegmentDescription(
