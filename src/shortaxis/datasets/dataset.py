@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from shortaxis.errors import InputError
-from shortaxis.labels import Structure
+from shortaxis.io.nifti import read_labels
+from shortaxis.labels import UNKNOWN, Structure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -63,6 +66,14 @@ class FrameRef:
     def is_whole(self) -> bool:
         """Whether every structure was annotated."""
         return self.annotated >= frozenset(Structure)
+
+    def load_annotated(self) -> Frame:
+        """Read the pixels and all that was annotated: for training, a reader may leave the rim of a structure open (`UNKNOWN`)."""
+        frame = self.load()
+        if self.labels is None or not (frame.labels == UNKNOWN).any():
+            return frame
+        labels = read_labels(self.labels.path, self.labels.scheme)[self.labels.index or 0]
+        return replace(frame, labels=np.where(np.isin(labels, list(self.annotated)), labels, Structure.BACKGROUND).astype(np.uint8))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -14,11 +14,11 @@ from shortaxis.indices import structure_volumes
 from shortaxis.indices.volumes import indices_of_volumes
 from shortaxis.inference import load_model
 from shortaxis.inference.device import choose_device
-from shortaxis.io.nifti import read_labels
 from shortaxis.labels import FOREGROUND, UNKNOWN, Structure
 from shortaxis.metrics.protocols import INDICES
 from shortaxis.quality.calibration import Calibration
 from shortaxis.quality.domain import learn_domain
+from shortaxis.quality.endocardium import OutlinedFrame, learn_shift
 from shortaxis.quality.evidence import SIGNS, FrameEvidence, all_signs, frame_evidence, shared_span, study_parts
 from shortaxis.quality.grid_frame import heart_span
 from shortaxis.quality.interval_fitting import StudyErrors, coverage, cross_fitted, fit_ends, fit_weights, normalised_errors
@@ -52,6 +52,7 @@ class _Prepared(NamedTuple):
     frame: Frame
     labels: NDArray[np.uint8]
     evidence: FrameEvidence
+    outlined: OutlinedFrame | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,21 +135,12 @@ def calibrate(
         whose = owner.get(patient, patient)
         judge = next((model for model, names in zip(models, seen, strict=True) if whose not in names), None)
         if judge is not None and whose == patient:  # of patients with identical images the first only
-            studies += _teachings(judge, patient, [_annotated(ref) for ref in refs])
+            studies += _teachings(judge, patient, [ref.load_annotated() for ref in refs])
         on_patient(patient)
     if not studies:
         msg = f"the networks were trained on {dataset.patients[0]} and on every other patient of {dataset.name}; give other patients"
         raise InputError(msg)
     return _learnt(studies, dataset.name, model_sha256)
-
-
-def _annotated(ref: FrameRef) -> Frame:
-    """A frame with all that was annotated: training leaves the rim of some structures open, which the file does not."""
-    frame = ref.load()
-    if ref.labels is None or not (frame.labels == UNKNOWN).any():
-        return frame
-    labels = read_labels(ref.labels.path, ref.labels.scheme)[ref.labels.index or 0]
-    return replace(frame, labels=np.where(np.isin(labels, list(frame.annotated)), labels, Structure.BACKGROUND).astype(np.uint8))
 
 
 def _teachings(model: Model, patient: str, frames: Sequence[Frame]) -> list[_Teaching]:
@@ -172,7 +164,8 @@ def _predicted(model: Model, frames: Sequence[Frame]) -> dict[str, _Prepared]:
         prediction = model.segment_frame(frame.image, plane, grid=own)
         pixel_mm = own.pixel_mm((frame.image.shape[1], frame.image.shape[2]), plane)
         evidence = frame_evidence(prediction, frame.image, frame.spacing, pixel_mm)
-        prepared[frame.phase or frame.name] = _Prepared(frame, prediction.labels, evidence)
+        outlined = None if frame.is_whole else OutlinedFrame(prediction.probabilities, prediction.labels, frame.labels)
+        prepared[frame.phase or frame.name] = _Prepared(frame, prediction.labels, evidence, outlined)
     return prepared
 
 
@@ -200,7 +193,14 @@ def _learnt(studies: list[_Teaching], data: str, model_sha256: str) -> Calibrati
         }
         for source in (HOME, SHIFTED, PARTLY)
     }
-    return Calibration(model_sha256, trust, intervals, domain)
+    return Calibration(model_sha256, trust, intervals, domain, _endocardial_shift(studies))
+
+
+def _endocardial_shift(studies: list[_Teaching]) -> float | None:
+    """The shift to the compact myocardium, of patients of whom the LV cavity alone was outlined; None where there are none."""
+    outlined = [one.outlined for study in studies for one in study.frames.values() if one.outlined is not None]
+    shown = [frame for frame in outlined if (frame.cavity == Structure.LV).any()]
+    return learn_shift(shown).shift if shown else None
 
 
 def _table(studies: list[_Teaching]) -> SliceTable:

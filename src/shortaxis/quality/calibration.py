@@ -30,12 +30,14 @@ class Calibration:
         trust: Judges slices.
         intervals: Gives the indices their intervals.
         domain: The scans that the figures hold for.
+        endocardial_shift: To the compact myocardium, see `shortaxis.inference.endocardium`; None where nothing taught it.
     """
 
     model_sha256: str
     trust: TrustModel
     intervals: IntervalModel
     domain: KnownDomain
+    endocardial_shift: float | None = None
 
     def save(self, path: Path) -> None:
         """Write as JSON, whole or not at all."""

@@ -13,7 +13,6 @@ import numpy as np
 
 from shortaxis.errors import InputError
 from shortaxis.inference.endocardium import is_shifted_cavity, move_endocardium
-from shortaxis.io.nifti import read_labels
 from shortaxis.labels import UNKNOWN, Structure
 
 if TYPE_CHECKING:
@@ -21,9 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from shortaxis.datasets.dataset import Dataset, FrameRef
+    from shortaxis.datasets.dataset import Dataset
     from shortaxis.inference import Model
-    from shortaxis.study import Frame
 
 SHIFTS: Final = tuple(float(shift) for shift in np.arange(0, 6.01, 0.25))
 """The shifts that are tried; with the largest the border lies about three pixels of 1.4 mm farther out."""
@@ -103,17 +101,9 @@ def learn_endocardial_shift(model: Model, dataset: Dataset, shifts: Sequence[flo
 def _outlined(model: Model, dataset: Dataset) -> Iterator[OutlinedFrame]:
     for ref in dataset.refs:
         if Structure.LV in ref.annotated:
-            frame = ref.load()
+            frame = ref.load_annotated()
             predicted = model.segment_frame(frame.image, (frame.spacing[1], frame.spacing[2]))
-            yield OutlinedFrame(predicted.probabilities, predicted.labels, _annotation(ref, frame))
-
-
-def _annotation(ref: FrameRef, frame: Frame) -> NDArray[np.uint8]:
-    if ref.labels is None:
-        return frame.labels
-    phases: NDArray[np.uint8] = read_labels(ref.labels.path, ref.labels.scheme)
-    stored: NDArray[np.uint8] = phases[ref.labels.index or 0]
-    return stored if stored.shape == frame.labels.shape else frame.labels
+            yield OutlinedFrame(predicted.probabilities, predicted.labels, frame.labels)
 
 
 def _dsc_of(frame: OutlinedFrame, shifts: Sequence[float]) -> list[float] | None:
