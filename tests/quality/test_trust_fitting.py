@@ -7,14 +7,15 @@ import pytest
 
 from shortaxis.errors import InputError
 from shortaxis.labels import UNKNOWN, Structure
-from shortaxis.quality import SIGNS
+from shortaxis.quality import SIGNS, trust_fitting
 from shortaxis.quality import forest as forest_module
 from shortaxis.quality.trust_fitting import SliceTable, auroc, fit_trust, slice_dsc
 
 
 @pytest.fixture(autouse=True)
 def small_forests(monkeypatch):
-    monkeypatch.setattr(forest_module, "TREES", 20)
+    monkeypatch.setattr(forest_module, "TREES", 10)
+    monkeypatch.setattr(trust_fitting, "MOST_FOLDS", 6)
 
 
 def table(n: int = 600, seed: int = 0, strength: float = 2.0) -> SliceTable:
