@@ -27,7 +27,9 @@ def figures(image, labels, spacing=SPACING):
 @pytest.mark.parametrize(("scale", "offset"), [(1.0, -500.0), (0.01, 0.0), (37.0, 12.0)])
 def test_the_scale_of_the_grey_values_does_not_matter(scan, scale, offset):
     image, labels = scan
-    np.testing.assert_allclose(appearance(scale * image + offset, labels, SPACING), appearance(image, labels, SPACING), rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(
+        appearance(scale * image + offset, labels, SPACING), appearance(image, labels, SPACING), rtol=1e-7, atol=1e-9
+    )
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])

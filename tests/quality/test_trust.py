@@ -102,7 +102,9 @@ def test_the_reason_that_explains_most_comes_first_and_a_light_one_is_left_out()
     assert MODEL.reasons(signs([0.1], [0.9]), 0, "basal") == ("whether the LV reaches this slice is unclear",)
 
 
-@pytest.mark.parametrize(("level", "words"), [("basal", "beyond the valve plane"), ("middle", "beyond the heart"), ("apical", "beyond the apex")])
+@pytest.mark.parametrize(
+    ("level", "words"), [("basal", "beyond the valve plane"), ("middle", "beyond the heart"), ("apical", "beyond the apex")]
+)
 def test_a_slice_at_the_end_may_lie_beyond_the_heart(level, words):
     model = replace(MODEL, features=("depth_in_heart", "centroid_jump", "open_ring"))
     found = {"depth_in_heart": np.array([1.0]), "centroid_jump": np.zeros(1), "open_ring": np.zeros(1)}
@@ -126,7 +128,8 @@ def test_every_sign_can_be_said_in_words():
 
 
 @pytest.mark.parametrize(
-    "change", [{"features": ("softness", "nonsense", "depth_in_heart")}, {"typical": (1.0,)}, {"features": ("softness",), "typical": (0.0,)}]
+    "change",
+    [{"features": ("softness", "nonsense", "depth_in_heart")}, {"typical": (1.0,)}, {"features": ("softness",), "typical": (0.0,)}],
 )
 def test_a_damaged_model_is_refused(change):
     with pytest.raises(InputError, match="trust model is damaged"):

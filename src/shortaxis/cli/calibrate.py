@@ -59,9 +59,7 @@ def calibrate(
     with progress("Calibrating") as report:
         count = itertools.count(1)
         of_all = len(dataset.patients)
-        calibration = calibrate_files(
-            models, dataset, device, target=target, on_patient=lambda name: report(next(count), of_all, name)
-        )
+        calibration = calibrate_files(models, dataset, device, target=target, on_patient=lambda name: report(next(count), of_all, name))
     path = calibration_path(target or models[0]) if out is None else out
     calibration.save(path)
     if json:
