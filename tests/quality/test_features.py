@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shortaxis.quality import FEATURES, slice_features
+from shortaxis.quality.features import FEATURES, slice_features
+from shortaxis.quality.grid_frame import grid_frame
 
 SIZE = 40
 
@@ -34,7 +35,7 @@ def certain(choice: np.ndarray, sure: float = 1.0) -> np.ndarray:
 
 def signs(choice: np.ndarray, members: list[np.ndarray] | None = None, sure: float = 1.0, mm: float = 1.0) -> dict[str, np.ndarray]:
     pooled = certain(choice, sure)
-    return slice_features(pooled, np.stack([certain(m) for m in (members or [choice, choice])]), (mm, mm))
+    return slice_features(grid_frame(pooled, np.stack([certain(m) for m in (members or [choice, choice])]), (mm, mm)))
 
 
 def test_every_sign_has_one_finite_value_a_slice():
@@ -49,7 +50,7 @@ def test_an_even_certain_stack_shows_no_sign_but_its_ends():
     found = signs(labels(*[heart()] * 5))
     for name in ("member_disagreement", "softness", "edge_entropy", "faint_structure", "missing_structure", "area_change", "centroid_jump"):
         np.testing.assert_allclose(found[name], 0, atol=1e-6, err_msg=name)
-    assert found["endness"].tolist() == [1.0, 0.5, 0.0, 0.5, 1.0]
+    assert found["depth_in_heart"].tolist() == [1, 2, 3, 2, 1]
 
 
 def test_members_that_see_different_things_disagree():
@@ -80,7 +81,7 @@ def test_a_faint_structure_is_one_that_the_mask_leaves_out():
     pooled[3, 0, :10, :10] = 0.4
     pooled[0, 0, :10, :10] = 0.6
     # 100 pixels of 2 mm by 2 mm at 0.4: 160 mm².
-    assert slice_features(pooled, pooled[None], (2.0, 2.0))["faint_structure"] == pytest.approx([1.6])
+    assert slice_features(grid_frame(pooled, pooled[None], (2.0, 2.0)))["faint_structure"] == pytest.approx([1.6])
 
 
 def test_jump_and_area_are_measured_in_the_units_of_the_body():
@@ -91,12 +92,19 @@ def test_jump_and_area_are_measured_in_the_units_of_the_body():
     assert signs(labels([(3, disc(10))]), mm=2.0)["smallness"] == pytest.approx([10 / 20], rel=0.03)
 
 
+def test_depth_counts_from_the_ends_of_the_heart_and_not_of_the_stack():
+    assert signs(labels([], [], [], [], heart(), heart(), heart(), []))["depth_in_heart"].tolist() == [-2, -2, -1, 0, 1, 2, 1, 0]
+    assert signs(labels(*[heart()] * 8))["depth_in_heart"].tolist() == [1, 2, 3, 3, 3, 3, 2, 1]
+
+
 def test_base_and_apex_are_told_by_what_is_shown_or_by_who_calls():
     stack = labels([], [], [], heart(), heart(), heart(scale=0.5), heart(scale=0.3), [])
-    assert signs(stack)["basal"].tolist() == [1, 1, 1, 1, 0, 0, 0, 0]
-    assert signs(stack[::-1])["basal"].tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+    # The heart's middle lies between slices 4 and 5, the stack's between 3 and 4.
+    assert signs(stack)["basal"].tolist() == [1, 1, 1, 1, 1, 0, 0, 0]
+    assert signs(stack[::-1])["basal"].tolist() == [0, 0, 0, 1, 1, 1, 1, 1]
     pooled = certain(stack)
-    assert slice_features(pooled, pooled[None], (1.0, 1.0), basal_first=False)["basal"].tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+    turned = slice_features(grid_frame(pooled, pooled[None], (1.0, 1.0), basal_first=False))
+    assert turned["basal"].tolist() == [0, 0, 0, 0, 0, 1, 1, 1]
 
 
 def test_an_empty_neighbour_makes_no_jump():
@@ -106,7 +114,7 @@ def test_an_empty_neighbour_makes_no_jump():
 def test_a_wider_rim_has_more_entropy():
     narrow, wide = certain(labels(heart())), certain(labels(heart()))
     wide[:, 0, :4, :] = 0.25
-    edge = [slice_features(p, p[None], (1.0, 1.0))["edge_entropy"][0] for p in (narrow, wide)]
+    edge = [slice_features(grid_frame(p, p[None], (1.0, 1.0)))["edge_entropy"][0] for p in (narrow, wide)]
     assert edge[0] == pytest.approx(0, abs=1e-6)
     # 160 mm² of full entropy over the circumference of a circle with the heart's area.
     area = (labels(heart()) > 0).sum()

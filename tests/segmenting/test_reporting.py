@@ -45,13 +45,13 @@ def segmented(phantom, path, *phases, **changes):
     write_like(alone.pixels, alone, path, dtype=np.float32)
     labels = phantom.labels[chosen]
     verdicts = [[CHECK]] * len(chosen)
-    return SegmentedImage(PlannedImage(path, path), Judged(Segmentation(alone, labels), verdicts, np.zeros_like(labels)))
+    return SegmentedImage(PlannedImage(path, path), Judged(Segmentation(alone, labels), np.zeros_like(labels), verdicts=verdicts))
 
 
 def report_of(*images, wishes=None, flags=()):
     findings = Findings("heart")
     for image in images:
-        findings.add(image.judged.segmentation, image.planned.path.name, verdicts=image.judged.verdicts)
+        findings.add(image.judged.segmentation, image.planned.path.name, judged=image.judged)
     planned = PlannedStudy("heart", images[0].planned.path, tuple(image.planned for image in images))
     return build_report(planned, images, findings, flags, told(**(wishes or {})))
 
@@ -155,7 +155,7 @@ def test_slice_1_lies_at_the_base_or_not(heart, tmp_path):
     image = segmented(heart, tmp_path / "a.nii")
     assert show_pixels([image]).basal_first
     turned = replace(image.study, pixels=image.study.pixels[:, ::-1], affine=np.diag([10.0, 4.0, 4.0, 1.0]))
-    image = image._replace(judged=Judged(Segmentation(turned, image.judged.segmentation.labels[:, ::-1]), []))
+    image = image._replace(judged=Judged(Segmentation(turned, image.judged.segmentation.labels[:, ::-1])))
     assert not show_pixels([image]).basal_first
 
 
@@ -197,7 +197,7 @@ class TestDicom:
         (folder / "IM1").touch()
         study = replace(study, source=replace(study.source, notes=notes))
         (planned,) = plan_studies([folder])
-        images = [SegmentedImage(planned.images[0], Judged(Segmentation(study, np.zeros(study.pixels.shape, np.uint8)), []))]
+        images = [SegmentedImage(planned.images[0], Judged(Segmentation(study, np.zeros(study.pixels.shape, np.uint8))))]
         findings = Findings("heart")
         findings.add(images[0].judged.segmentation, "heart")
         return lambda **wishes: build_report(planned, images, findings, [], told(**wishes))
@@ -230,8 +230,7 @@ def test_ed_and_es_with_different_slice_counts_have_a_report_with_the_slices_of_
     images[1] = SegmentedImage(images[1].planned, judged)
     findings = Findings("heart")
     for image in images:
-        risks = [[0.25] * image.study.n_slices]
-        findings.add(image.judged.segmentation, image.planned.path.name, 1, image.judged.verdicts, risks)
+        findings.add(image.judged.segmentation, image.planned.path.name, 1, image.judged._replace(risks=[[0.25] * image.study.n_slices]))
     planned = PlannedStudy("heart", tmp_path, tuple(image.planned for image in images), Path("indices.json"))
     write_report(build_report(planned, images, findings, [], told()), show_pixels(images), planned, tmp_path)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -8,15 +8,19 @@ import pytest
 
 from shortaxis.ensemble.model_file import ModelSpec, file_sha256, save_model
 from shortaxis.errors import InputError
-from shortaxis.indices import Index
 from shortaxis.phantom import make_phantom
-from shortaxis.quality import TrustModel, entropy
+from shortaxis.quality import FrameEvidence, TrustModel, entropy
+from shortaxis.quality.appearance import APPEARANCE
 from shortaxis.quality.calibration import Calibration, calibration_path
+from shortaxis.quality.domain import KnownDomain
 from shortaxis.quality.forest import Forest
+from shortaxis.quality.intervals import Ends, IntervalModel
+from shortaxis.quality.phase_signs import PhaseView
 from shortaxis.segmenting import Wishes
 from shortaxis.segmenting.findings import Findings
 from shortaxis.segmenting.opening import open_model
-from shortaxis.segmenting.trusting import segment_judged
+from shortaxis.segmenting.trusting import Judged, judged_together, segment_judged
+from shortaxis.study import Segmentation, Study
 
 SPEC = ModelSpec(
     "tiny",
@@ -24,15 +28,23 @@ SPEC = ModelSpec(
     {"rule": "uncertainty", "outer_softmax": False},
     {"kind": "physical", "spacing_mm": 4.0, "size": 64},
 )
-# The deeper a slice stands at the end of the stack, the poorer: only the first and the last are above the threshold.
+# A slice is poor where the LV reaches farther out than at the other phase.
 TRUST = TrustModel(
-    features=("endness",),
-    forest=Forest(roots=(0,), feature=(0, -1, -1), threshold=(0.6, 0, 0), left=(1, 0, 0), right=(2, 0, 0), value=(0, 0.1, 0.9)),
+    features=("reach_against_other_phase_lv",),
+    forest=Forest(roots=(0,), feature=(0, -1, -1), threshold=(0.5, 0, 0), left=(1, 0, 0), right=(2, 0, 0), value=(0, 0.1, 0.9)),
     slope=1.0,
     intercept=0.0,
     threshold=0.5,
     typical=(0.0,),
     provenance={},
+)
+K = len(APPEARANCE)
+ENDS = {"lv_edv": Ends(-1.0, 1.0, 20), "lv_ef": Ends(-1.0, 1.0, 20)}
+CALIBRATION = Calibration(
+    "0" * 64,
+    TRUST,
+    IntervalModel({"lv_edv": (0.1, 0, 0, 0, 0), "lv_esv": (0.1, 0, 0, 0, 0)}, ENDS, ENDS),
+    KnownDomain((0.0,) * K, (1.0,) * K, tuple(map(tuple, np.eye(K))), 3.0),
 )
 
 
@@ -44,28 +56,103 @@ def model(tmp_path):
 
 
 def calibrate(model, **changes):
-    calibration = Calibration(file_sha256(model), TRUST, {"lv_edv": 10.0, "lv_ef": 5.0})
-    replace(calibration, **changes).save(calibration_path(model))
+    replace(CALIBRATION, **{"model_sha256": file_sha256(model), **changes}).save(calibration_path(model))
+
+
+def segmented(model, study, **options):
+    """Segmented and judged, as `segment` does."""
+    opened = open_model(model, "cpu", **options)
+    return judged_together([segment_judged(opened, study, lambda _: None)], opened.calibration)[0]
 
 
 def test_the_calibration_beside_the_model_judges_every_frame(model):
     calibrate(model)
     study = make_phantom(1, phases=("ED", "ES"), n_slices=6).study
+    opened = open_model(model, "cpu")
     phases = []
-    judged = segment_judged(open_model(model, "cpu"), study, phases.append)
+    image = segment_judged(opened, study, phases.append)
     assert phases == [0, 1]
+    assert [len(frame.slice_mm) for frame in image.evidence] == [6, 6]
+    assert not image.verdicts
+    (judged,) = judged_together([image], opened.calibration)
+    assert [len(risks) for risks in judged.risks] == [6, 6]
     assert len(judged.verdicts) == 2
-    for rows in judged.verdicts:
-        assert [(row["slice"], row["verdict"]) for row in rows] == [(1, "check"), (2, "trust"), (5, "trust"), (6, "check")]
-        assert rows[0]["reasons"] in (["the slice may lie beyond the valve plane"], ["the slice may lie beyond the apex"])
-        assert rows[1]["reasons"] == []
+    for rows, risks in zip(judged.verdicts, judged.risks, strict=True):
+        assert rows == sorted(rows, key=lambda row: row["slice"])
+        assert all(row["probability"] == risks[row["slice"] - 1] for row in rows)
         assert json.loads(json.dumps(rows)) == rows
+
+
+def evidence(lv, basal_first=True):
+    """What a frame with these LV areas in cm² says of itself."""
+    areas = np.zeros((3, len(lv)))
+    areas[2] = np.array(lv) * 100.0
+    view = PhaseView(areas, np.zeros(areas.shape), basal_first)
+    return FrameEvidence({}, view, np.zeros((4, 3)), np.full(len(lv), 10.0), None)
+
+
+ED, ES = [0, 0, 5, 6, 6, 5, 5, 0, 0, 0, 0], [0, 2, 3, 3, 3, 2, 0, 0, 0, 0, 0]
+"""The LV of ES begins a slice before that of ED, which it must not."""
+
+
+def image(*frames, **named):
+    """An image of such frames, of which `end_diastole` and `end_systole` are named."""
+    pixels = np.zeros((len(frames), len(frames[0]), 4, 4), np.float32)
+    return Judged(Segmentation(Study(pixels, (10.0, 2.0, 2.0), **named), pixels.astype(np.uint8)), None, [evidence(lv) for lv in frames])
+
+
+def checked(judged, frame=0):
+    return [row["slice"] for row in judged.verdicts[frame] if row["verdict"] == "check"]
+
+
+def test_ed_and_es_of_two_files_are_judged_against_each_other():
+    ed, es = judged_together([image(ED, end_diastole=0), image(ES, end_systole=0)], CALIBRATION)
+    # The heart lies in slices 2 to 7 at either phase: two slices on either side, and the one beyond; ED reaches farther at the apex.
+    assert [row["slice"] for row in ed.verdicts[0]] == [1, 2, 3, 6, 7, 8]
+    assert checked(ed) == [6, 7, 8]
+    # ES reaches too far at the base, by the sign of the whole basal half: slice 4 lies between the ends and is named for its risk.
+    assert [row["slice"] for row in es.verdicts[0]] == [1, 2, 3, 4, 6, 7, 8]
+    assert checked(es) == [1, 2, 3, 4]
+    assert [row["level"] for row in es.verdicts[0]] == ["basal"] * 3 + ["middle"] + ["apical"] * 3
+    assert es.risks[0] == pytest.approx([0.9] * 4 + [0.1] * 7)
+
+
+def test_a_frame_without_its_companion_is_judged_alone():
+    (alone,) = judged_together([image(ES, end_systole=0)], CALIBRATION)
+    assert [row["slice"] for row in alone.verdicts[0]] == [1, 2, 3, 5, 6, 7]
+    assert checked(alone) == []
+    (unnamed,) = judged_together([image(ES)], CALIBRATION)
+    assert unnamed.verdicts == alone.verdicts
+
+
+def test_frames_of_different_depth_are_judged_alone():
+    ed, es = judged_together([image([*ED, 0], end_diastole=0), image(ES, end_systole=0)], CALIBRATION)
+    assert checked(ed) == checked(es) == []
+    assert [row["slice"] for row in es.verdicts[0]] == [1, 2, 3, 5, 6, 7]
+
+
+def test_the_frames_of_a_cine_are_judged_against_its_own_ed_and_ed_against_es():
+    cine = image(ED, ES, ES, ED, end_diastole=0, end_systole=2)
+    other = image([1] * 11, end_diastole=0)
+    judged, _ = judged_together([cine, other], CALIBRATION)
+    assert [checked(judged, frame) for frame in range(4)] == [[6, 7, 8], [1, 2, 3, 4], [1, 2, 3, 4], []]
+
+
+def test_a_frame_that_shows_nothing_has_risks_and_no_verdict():
+    (blank,) = judged_together([image([0] * 5, end_diastole=0)], CALIBRATION)
+    assert blank.verdicts == [[]]
+    assert len(blank.risks[0]) == 5
+
+
+def test_without_a_calibration_all_stays_as_it_is():
+    images = [image(ED, end_diastole=0), image(ES, end_systole=0)]
+    assert judged_together(images, None) == images
 
 
 def test_without_a_calibration_nothing_is_judged(model):
     opened = open_model(model, "cpu")
     assert opened.calibration is None
-    assert segment_judged(opened, make_phantom(1, phases=("ED",), n_slices=6).study, lambda _: None).verdicts == []
+    assert segment_judged(opened, make_phantom(1, phases=("ED",), n_slices=6).study, lambda _: None).evidence == []
 
 
 def test_a_calibration_of_another_model_is_refused(model):
@@ -78,84 +165,48 @@ def test_indices_carry_their_intervals_and_frames_their_verdicts(model):
     calibrate(model)
     opened = open_model(model, "cpu")
     phantom = make_phantom(1, phases=("ED", "ES"), n_slices=6)
-    judged = segment_judged(opened, phantom.study, lambda _: None)
+    judged = segmented(model, phantom.study)
     findings = Findings("x")
-    findings.add(replace(judged.segmentation, labels=phantom.labels), "a.nii", verdicts=judged.verdicts, risks=judged.risks)
+    findings.add(replace(judged.segmentation, labels=phantom.labels), "a.nii", judged=judged)
     content = findings.to_dict(opened.provenance, opened.calibration)
     edv = content["indices"]["lv_edv"]
-    assert edv["interval"] == pytest.approx([edv["value"] - 10, edv["value"] + 10])
+    assert edv["interval"][0] <= edv["value"] <= edv["interval"][1]
     assert edv["interval_level"] == 0.9
     assert "interval" not in content["indices"]["lv_mass"]
+    assert content["scan"]["limit"] == 3.0
     assert [row["end_slices"] for row in content["frames"]] == judged.verdicts
-    for row in content["frames"]:
-        assert len(row["slice_risk"]) == 6
-        for verdict in row["end_slices"]:
-            assert row["slice_risk"][verdict["slice"] - 1] == verdict["probability"]
-
-
-def test_an_interval_does_not_fall_below_zero(model):
-    calibrate(model, half_widths={"lv_edv": 1e6})
-    opened = open_model(model, "cpu")
-    phantom = make_phantom(1, phases=("ED", "ES"), n_slices=6)
-    findings = Findings("x")
-    findings.add(replace(segment_judged(opened, phantom.study, lambda _: None).segmentation, labels=phantom.labels), "a.nii")
-    assert findings.to_dict({}, opened.calibration)["indices"]["lv_edv"]["interval"][0] == 0
-
-
-def test_an_interval_ends_at_100_percent(model):
-    calibrate(model, half_widths={"lv_ef": 200.0})
-    opened = open_model(model, "cpu")
-    phantom = make_phantom(1, phases=("ED", "ES"), n_slices=6)
-    findings = Findings("x")
-    findings.add(replace(segment_judged(opened, phantom.study, lambda _: None).segmentation, labels=phantom.labels), "a.nii")
-    assert findings.to_dict({}, opened.calibration)["indices"]["lv_ef"]["interval"] == [0, 100]
-
-
-@pytest.mark.parametrize(
-    ("value", "half_width", "interval"),
-    [(-141.6, 6.0, None), (-3.0, 5.0, None), (0.0, 5.0, [0, 5]), (2.0, 5.0, [0, 7]), (100.5, 5.0, None)],
-)
-def test_a_value_that_cannot_be_has_no_interval_and_others_lie_in_theirs(model, monkeypatch, value, half_width, interval):
-    calibrate(model, half_widths={"lv_ef": half_width})
-    findings = Findings("x")
-    monkeypatch.setattr(findings, "indices", lambda: {name: Index(name, value, "%", "", "") for name in ("lv_ef", "lv_edv", "lv_esv")})
-    row = findings.index_rows(open_model(model, "cpu").calibration)["lv_ef"]
-    assert row.get("interval") == interval
-    assert ("outside what can be" in row.get("interval_note", "")) == (interval is None)
+    assert [row["slice_risk"] for row in content["frames"]] == judged.risks
 
 
 def test_intervals_where_phases_had_to_be_found_say_so(model):
     calibrate(model)
-    opened = open_model(model, "cpu")
     phantom = make_phantom(1, n_phases=6, n_slices=6)
-    unknown = replace(phantom.study, end_diastole=None, end_systole=None)
+    judged = segmented(model, replace(phantom.study, end_diastole=None, end_systole=None))
     findings = Findings("x")
-    findings.add(replace(segment_judged(opened, unknown, lambda _: None).segmentation, labels=phantom.labels), "a.nii")
-    row = findings.to_dict({}, opened.calibration)["indices"]["lv_edv"]
-    assert row["interval"] == pytest.approx([row["value"] - 10, row["value"] + 10])
+    findings.add(replace(judged.segmentation, labels=phantom.labels), "a.nii", judged=judged)
+    row = findings.to_dict({}, CALIBRATION)["indices"]["lv_edv"]
+    assert "interval" in row
     assert "found on the LV volume curve" in row["interval_note"]
 
 
 def test_intervals_of_several_views_say_that_they_were_learnt_with_one(model):
     calibrate(model)
-    opened = open_model(model, "cpu", views=2)
     phantom = make_phantom(1, phases=("ED", "ES"), n_slices=6)
+    judged = segmented(model, replace(phantom.study, end_diastole=0, end_systole=1), views=2)
     for views in (1, 2):
         findings = Findings("x", views=views)
-        study = replace(phantom.study, end_diastole=0, end_systole=1)
-        findings.add(replace(segment_judged(opened, study, lambda _: None).segmentation, labels=phantom.labels), "a.nii")
-        row = findings.to_dict({}, opened.calibration)["indices"]["lv_edv"]
+        findings.add(replace(judged.segmentation, labels=phantom.labels), "a.nii", judged=judged)
+        row = findings.to_dict({}, CALIBRATION)["indices"]["lv_edv"]
         assert "interval" in row
         assert ("learnt with one view" in row.get("interval_note", "")) == (views == 2)
 
 
 def test_an_unknown_index_has_no_interval(model):
     calibrate(model)
+    judged = segmented(model, replace(make_phantom(1, phases=("ED",), n_slices=6).study, end_diastole=None))
     findings = Findings("x")
-    study = make_phantom(1, phases=("ED",), n_slices=6).study
-    opened = open_model(model, "cpu")
-    findings.add(segment_judged(opened, replace(study, end_diastole=None), lambda _: None).segmentation, "a.nii")
-    assert "interval" not in findings.to_dict({}, opened.calibration)["indices"]["lv_edv"]
+    findings.add(judged.segmentation, "a.nii", judged=judged)
+    assert "interval" not in findings.to_dict({}, CALIBRATION)["indices"]["lv_edv"]
 
 
 def test_wishes_and_verdicts_do_not_meddle_with_the_labels(model):

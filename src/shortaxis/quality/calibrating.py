@@ -43,7 +43,8 @@ SHIFTS: Final = 2
 HOME: Final = "as they are"
 SHIFTED: Final = "shifted"
 PARTLY: Final = "partly annotated"
-_LEAST_SCANS: Final = 12
+_LEAST_SCANS: Final = 16
+"""From as many on `signed_ends` gives ends."""
 
 
 class _Prepared(NamedTuple):
@@ -178,7 +179,7 @@ def _learnt(studies: list[_Teaching], data: str, model_sha256: str) -> Calibrati
     errors = [_study_errors(study, risks) for study in studies]
     home = [study.source == HOME for study in studies]
     scans = [study.frames["ED"].evidence.figures if "ED" in study.frames else None for study in studies]
-    at_home = [scan for scan, own in zip(scans, home, strict=True) if own and scan is not None]
+    at_home = [scan for scan, own, error in zip(scans, home, errors, strict=True) if own and scan is not None and error.errors]
     if len(at_home) < _LEAST_SCANS:
         msg = f"{len(at_home)} wholly annotated patients with ED and ES are too few for intervals; give at least {_LEAST_SCANS}"
         raise InputError(msg)
@@ -207,7 +208,7 @@ def _table(studies: list[_Teaching]) -> SliceTable:
     """All slices on the heart and next to it; each study remembers its rows."""
     signs, dsc, end, owner, source, teaches = [], [], [], [], [], []
     for study in studies:
-        for phase, (frame, labels, evidence) in study.frames.items():
+        for phase, (frame, labels, evidence, _) in study.frames.items():
             other = _companion(study, phase)
             score = slice_dsc(frame.labels, labels, [part for part in FOREGROUND if part in frame.annotated])
             depth = len(labels)

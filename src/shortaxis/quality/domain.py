@@ -43,6 +43,12 @@ class KnownDomain:
         if self.figures != tuple(APPEARANCE):
             msg = "the calibration describes scans by other figures than this version; make it again with `shortaxis calibrate`"
             raise InputError(msg)
+        count = len(self.figures)
+        parts = [np.array(part, np.float64) for part in (self.mean, self.deviation, self.precision)]
+        whole = [part.shape for part in parts] == [(count,), (count,), (count, count)] and all(np.isfinite(part).all() for part in parts)
+        if not whole or min(self.deviation) <= 0 or np.isnan(np.float64(self.limit)):
+            msg = "the known scans of the calibration are damaged; make it again with `shortaxis calibrate`"
+            raise InputError(msg)
 
     def distance(self, figures: NDArray[np.float64]) -> float:
         """Mahalanobis distance of a scan, from `appearance`."""

@@ -96,9 +96,14 @@ def grid_frame(
 
 
 def neighbour_index(depth: int, heart: tuple[int, int]) -> NDArray[np.int64]:
-    """Index of the neighbour of each slice one step nearer to the middle of the heart; the middle slice of an odd number looks back."""
+    """Index of the neighbour of each slice one step nearer to the middle of the heart.
+
+    The middle slice of an odd number looks back; a heart of one slice has no neighbour but itself.
+    """
     index = np.arange(depth)
     step = np.where(index < (heart[0] + heart[1]) / 2, 1, -1)
+    if heart[0] == heart[1]:
+        step[heart[0]] = 0
     return np.clip(index + step, 0, depth - 1)
 
 

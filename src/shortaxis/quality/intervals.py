@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from shortaxis.errors import InputError
 from shortaxis.indices.volumes import MYOCARDIAL_DENSITY
 from shortaxis.labels import FOREGROUND, Structure
 from shortaxis.metrics.protocols import INDICES
+from shortaxis.quality.volume_evidence import EVIDENCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,6 +70,14 @@ class IntervalModel:
     inside: dict[str, Ends]
     outside: dict[str, Ends]
     level: float = LEVEL
+
+    def __post_init__(self) -> None:
+        weights = [np.array(row, np.float64) for row in self.weights.values()]
+        ends = np.array([(one.low, one.high) for side in (self.inside, self.outside) for one in side.values()], np.float64)
+        whole = all(row.shape == (len(EVIDENCE),) and np.isfinite(row).all() for row in weights) and np.isfinite(ends).all()
+        if not whole or not 0 < self.level < 1:
+            msg = "the intervals of the calibration are damaged; make it again with `shortaxis calibrate`"
+            raise InputError(msg)
 
     def scales(self, evidence: Evidence) -> dict[str, float]:
         """Predicted size of the error of each index of a study, in its unit; without those whose phase is not there."""

@@ -15,7 +15,7 @@ from scipy.special import expit
 from scipy.stats import rankdata
 
 from shortaxis.errors import InputError
-from shortaxis.labels import FOREGROUND
+from shortaxis.labels import FOREGROUND, UNKNOWN
 from shortaxis.metrics.overlap import dsc_of_confusion, slice_confusion
 from shortaxis.quality.evidence import SIGNS
 from shortaxis.quality.forest import grow_forest
@@ -61,8 +61,12 @@ class SliceTable:
 
 
 def slice_dsc(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], parts: Sequence[Structure] = FOREGROUND) -> NDArray[np.float64]:
-    """Mean DSC of each slice over those of the `parts` that either side shows, float64 (D,); 1 where neither shows any."""
+    """Mean DSC of each slice over those of the `parts` that either side shows, float64 (D,); 1 where neither shows any.
+
+    What is predicted where the truth is `UNKNOWN` does not count.
+    """
     known, predicted = (np.where(np.isin(labels, parts), labels, 0).astype(np.uint8) for labels in (truth, prediction))
+    predicted[truth == UNKNOWN] = 0
     scores = dsc_of_confusion(slice_confusion(known, predicted))[:, list(parts)]
     shown = ~np.isnan(scores)
     mean = np.where(shown, scores, 0).sum(axis=1) / np.maximum(shown.sum(axis=1), 1)

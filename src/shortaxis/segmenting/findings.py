@@ -60,6 +60,12 @@ NO_RV_PHASES: Final = f"without a cine of at least {LEAST_PHASES} phases the RV'
 OTHER_ENDOCARDIUM: Final = "no interval is given: it was learnt with another endocardium ({})"
 """What is said instead of an interval that was learnt on labels whose border of the LV cavity is drawn elsewhere."""
 
+NO_ED: Final = "without ED it is not known whether the scan looks like those that the intervals were learnt from"
+"""What is said of an interval, or of its absence, where the scan cannot be compared; the interval is then as wide as for other scans."""
+
+NOT_LEARNT: Final = "too few patients taught this index, so no interval is given"
+"""What is said instead of an interval of an index that the calibration knows nothing of."""
+
 _DIGITS: Final = 4
 _PHASES: Final = ("ED", "ES")
 _ANY_SPACING: Final = (1.0, 1.0, 1.0)
@@ -207,7 +213,8 @@ class Findings:
             return rows
         scan = self.scan(calibration)
         known = scan is not None and scan["known"]
-        notes = [OTHER_SCAN] * (not known) + notes
+        wider, none = (NO_ED, NO_ED) if scan is None else ("", NOT_LEARNT) if known else (OTHER_SCAN, UNKNOWN_SCAN)
+        notes = [wider] * (not known) + notes
         note = {"interval_note": "; ".join(notes)} if notes else {}
         scales = calibration.intervals.scales(self._parts())
         for name in INDICES:
@@ -223,7 +230,7 @@ class Findings:
                 continue
             ends = calibration.intervals.interval(name, row["value"], scales, inside=known)
             if ends is None:
-                row["interval_note"] = UNKNOWN_SCAN
+                row["interval_note"] = none
                 continue
             interval = [round(end, _DIGITS) for end in (max(lowest, ends[0]), min(highest, ends[1]))]
             row |= {"interval": interval, "interval_level": calibration.intervals.level, **note}
