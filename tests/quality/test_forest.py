@@ -33,7 +33,9 @@ def test_the_kept_forest_answers_as_the_grower_does(monkeypatch):
     poor = x[:, 1] + x[:, 3] ** 2 + rng.normal(0, 0.3, 300) > 1
     monkeypatch.setattr(forest_module, "TREES", 12)
     kept = grow_forest(x, poor, seed=4)
-    oracle = ExtraTreesClassifier(12, min_samples_leaf=8, max_features=0.3, random_state=4).fit(x, poor)
+    oracle = ExtraTreesClassifier(
+        12, min_samples_leaf=forest_module.LEAST_IN_LEAF, max_features=forest_module.SHARE_OF_SIGNS, random_state=4
+    ).fit(x, poor)
     fresh = rng.normal(size=(200, 5))
     # Thresholds are kept to six digits, which can send a row that lies on one the other way.
     assert np.quantile(np.abs(kept.share_poor(fresh) - oracle.predict_proba(fresh)[:, 1]), 0.98) < 1e-5
