@@ -183,7 +183,8 @@ def _learnt(studies: list[_Teaching], data: str, model_sha256: str) -> Calibrati
     if len(at_home) < _LEAST_SCANS:
         msg = f"{len(at_home)} wholly annotated patients with ED and ES are too few for intervals; give at least {_LEAST_SCANS}"
         raise InputError(msg)
-    domain = learn_domain(np.stack(at_home))
+    elsewhere = [scan for scan, study in zip(scans, studies, strict=True) if study.source == PARTLY and scan is not None]
+    domain = learn_domain(np.stack(at_home), np.stack(elsewhere) if elsewhere else None)
     outside = [not domain.is_inside(scan) for scan in scans]
     intervals, figures = _intervals(studies, errors, outside)
     trust.provenance["intervals"] = figures
@@ -263,9 +264,9 @@ def _intervals(studies: list[_Teaching], errors: list[StudyErrors], outside: lis
     """Weights and ends, and how often the intervals hold the truth of patients that they were not learnt from."""
 
     def chosen(source: str) -> list[StudyErrors]:
-        """Of home all studies, of the others those outside."""
+        """All studies of a source, but of the shifted ones only those that lie outside the known scans."""
         rows = zip(errors, studies, outside, strict=True)
-        return [one for one, study, out in rows if study.source == source and one.errors and (out or source == HOME)]
+        return [one for one, study, out in rows if study.source == source and one.errors and (out or source != SHIFTED)]
 
     at_home = chosen(HOME)
     weights = fit_weights(at_home)
@@ -273,7 +274,7 @@ def _intervals(studies: list[_Teaching], errors: list[StudyErrors], outside: lis
     for source in (SHIFTED, PARTLY):
         away = chosen(source)
         if away:
-            normalised[f"{source}, outside"] = (normalised_errors(away, weights), away)
+            normalised["shifted, outside" if source == SHIFTED else source] = (normalised_errors(away, weights), away)
     inside = fit_ends([normalised[HOME][0]])
     beyond = fit_ends([values for source, (values, _) in normalised.items() if source != HOME], at_least=inside)
     figures = {source: coverage(values, rows, weights) for source, (values, rows) in normalised.items()}
