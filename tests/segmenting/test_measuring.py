@@ -23,7 +23,7 @@ def image(heart, *phases, verdicts=(), spacing=None):
     study = heart.study
     named = {name: phases.index(phase) if (phase := getattr(study, name)) in phases else None for name in ("end_diastole", "end_systole")}
     alone = replace(study, pixels=study.pixels[list(phases)], phase_times=None, spacing=spacing or study.spacing, **named)
-    judged = Judged(Segmentation(alone, heart.labels[list(phases)]), list(verdicts))
+    judged = Judged(Segmentation(alone, heart.labels[list(phases)]), verdicts=list(verdicts))
     return SegmentedImage(PlannedImage(Path("a.nii"), Path("a.nii")), judged)
 
 
