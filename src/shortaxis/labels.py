@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -25,27 +25,6 @@ class Structure(IntEnum):
     MYO = 2
     LV = 3
 
-
-class Endocardium(StrEnum):
-    """Where the border between the LV cavity and the myocardium is drawn.
-
-    Attributes:
-        TRABECULAE: On the inner side of the trabeculae, as the annotators of ACDC draw it; the networks learn this border.
-        COMPACT: At the compact myocardium, with the trabeculae in the cavity, as the annotators of Sunnybrook draw it.
-    """
-
-    TRABECULAE = "trabeculae"
-    COMPACT = "compact"
-
-    def describe(self) -> str:
-        """Say it in words, for the definition of an index."""
-        return _ENDOCARDIUM[self]
-
-
-_ENDOCARDIUM: Final = {
-    Endocardium.TRABECULAE: "endocardium on the inner side of the trabeculae",
-    Endocardium.COMPACT: "endocardium at the compact myocardium, with the trabeculae in the LV cavity",
-}
 
 FOREGROUND: Final = (Structure.RV, Structure.MYO, Structure.LV)
 N_CLASSES: Final = len(Structure)
@@ -144,19 +123,6 @@ def _scheme(name: str, *, rv: int, myo: int, lv: int) -> LabelScheme:
 ACDC: Final = _scheme("acdc", rv=1, myo=2, lv=3)
 MNMS: Final = _scheme("mnms", rv=3, myo=2, lv=1)
 SCHEMES: Final = {scheme.name: scheme for scheme in (ACDC, MNMS)}
-
-
-def as_endocardium(name: str) -> Endocardium:
-    """Take one of the two borders, or its name.
-
-    Raises:
-        InputError: There is no border of this name.
-    """
-    try:
-        return Endocardium(name)
-    except ValueError as error:
-        msg = f"endocardium: {name!r} is not known; choose {' or '.join(Endocardium)}"
-        raise InputError(msg) from error
 
 
 def scheme_named(name: str) -> LabelScheme:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from shortaxis.errors import InputError
-from shortaxis.labels import Endocardium, Structure
+from shortaxis.labels import Structure
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from shortaxis.endocardium import Endocardium
     from shortaxis.preprocessing import HeartPose
 
 Spacing = tuple[float, float, float]

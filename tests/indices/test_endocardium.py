@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from shortaxis.endocardium import Endocardium
 from shortaxis.indices import indices, regional_indices
-from shortaxis.labels import Endocardium
 from shortaxis.phantom import make_phantom
 from shortaxis.study import Segmentation
 

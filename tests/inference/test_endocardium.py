@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from shortaxis.endocardium import Endocardium
 from shortaxis.ensemble import ModelSpec, StreamingEnsemble, Uncertainty
 from shortaxis.ensemble.model_file import file_sha256, save_model
 from shortaxis.errors import InputError
 from shortaxis.inference import Model, load_model
 from shortaxis.inference.endocardium import DEFAULT_SHIFT, is_shifted_cavity, move_endocardium
-from shortaxis.labels import Endocardium, Structure
+from shortaxis.labels import Structure
 from shortaxis.study import Study
 
 BG, RV, MYO, LV = Structure

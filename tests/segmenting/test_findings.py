@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from shortaxis.endocardium import Endocardium
 from shortaxis.indices import Index
 from shortaxis.io.layout import Layout
 from shortaxis.io.nifti_header import NiftiSource
-from shortaxis.labels import Endocardium, Structure
+from shortaxis.labels import Structure
 from shortaxis.quality import FrameEvidence, TrustModel
 from shortaxis.quality.appearance import APPEARANCE
 from shortaxis.quality.calibration import Calibration

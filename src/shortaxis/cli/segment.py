@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shortaxis.cli.console import FINDINGS, INPUT_ERROR, INTERNAL_ERROR, complain, is_terminal, note, progress, show
-from shortaxis.labels import Endocardium
+from shortaxis.endocardium import Endocardium
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from shortaxis.endocardium import Endocardium
     from shortaxis.indices.index import Index
-    from shortaxis.labels import Endocardium
 
 _DEPENDENT: Final = ("lv_", "wall_", "sv_difference")
 

@@ -4,7 +4,7 @@ Volumes are sums of slices (Simpson's rule as cardiac MR uses it): the area of a
 The slice distance is the z spacing, centre to centre, so that the space between two slices belongs half to each. Where slices are unevenly
 spaced, `Study.slice_extents` has the length of each: half the distance to its neighbours. Where slices are missing (`Study.gaps`), nothing
 is added for them, and volumes and mass are lower bounds. Papillary muscles and trabeculae count as the labels have them; where they lie
-is what `shortaxis.labels.Endocardium` says. Definitions follow the SCMR (Schulz-Menger et al., JCMR 22:19, 2020).
+is what `shortaxis.endocardium.Endocardium` says. Definitions follow the SCMR (Schulz-Menger et al., JCMR 22:19, 2020).
 
 ED and ES are those of the LV. The RV may be largest and smallest at other phases: indices whose names end in `_own` are measured there.
 """

@@ -1,6 +1,6 @@
 """The endocardium at the compact myocardium instead of on the inner side of the trabeculae.
 
-Annotators draw the border of the LV cavity by one of two conventions (`shortaxis.labels.Endocardium`). Networks that learnt one of them
+Annotators draw the border of the LV cavity by one of two conventions (`shortaxis.endocardium.Endocardium`). Networks that learnt one
 also know much of the other: where they hesitate between LV and myocardium there are trabeculae. So the border is moved by a shift s of
 the log-odds between the two: a pixel of the myocardium becomes LV where log p_LV - log p_MYO > -s. It moves far where the networks
 hesitate, and hardly where the wall is clear-cut.

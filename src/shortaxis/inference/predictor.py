@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import torch
 
+from shortaxis.endocardium import Endocardium, as_endocardium
 from shortaxis.ensemble.augmenting import turned_views
 from shortaxis.ensemble.finder import build_finder, frames_to_search
 from shortaxis.ensemble.model_file import ModelSpec, read_model
@@ -20,7 +21,7 @@ from shortaxis.inference.cleaning import keep_largest
 from shortaxis.inference.endocardium import DEFAULT_SHIFT, ShiftedCavity, check_shift, shift_beside
 from shortaxis.inference.temporal import LEAST_PHASES, Steadier
 from shortaxis.inference.threads import cores_for
-from shortaxis.labels import ACDC, N_CLASSES, Endocardium, Structure, as_endocardium
+from shortaxis.labels import ACDC, N_CLASSES, Structure
 from shortaxis.preprocessing import AlignedGrid, normalise, shows_mirrored
 from shortaxis.study import Segmentation
 

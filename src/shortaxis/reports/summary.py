@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from shortaxis.labels import Endocardium
+from shortaxis.endocardium import Endocardium
 from shortaxis.reports.charts import interval_bar, round_limit
 from shortaxis.reports.markup import Content, element
 from shortaxis.reports.viewer import shown_frames

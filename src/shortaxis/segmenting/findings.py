@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 
 from shortaxis import __version__
+from shortaxis.endocardium import Endocardium
 from shortaxis.indices import Index, indices, structure_volumes, ventricular_indices
 from shortaxis.indices.curves import HEARTBEAT_MS, LEAST_PHASES
 from shortaxis.indices.endocardium import depends_on_endocardium, with_endocardium
 from shortaxis.indices.unmeasured import without_volumes
 from shortaxis.io.dicom import DicomSource
 from shortaxis.io.nifti_header import NiftiSource
-from shortaxis.labels import FOREGROUND, Endocardium, Structure
+from shortaxis.labels import FOREGROUND, Structure
 from shortaxis.metrics.protocols import INDICES
 from shortaxis.quality.evidence import study_parts
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from shortaxis.errors import InputError
 
 if TYPE_CHECKING:
+    from shortaxis.endocardium import Endocardium
     from shortaxis.inference import Model
-    from shortaxis.labels import Endocardium
     from shortaxis.quality.calibration import Calibration
 
 
@@ -56,10 +56,10 @@ def open_model(
     """
     import torch  # noqa: PLC0415
 
+    from shortaxis.endocardium import Endocardium, as_endocardium  # noqa: PLC0415
     from shortaxis.ensemble.model_file import file_sha256  # noqa: PLC0415
     from shortaxis.inference import load_model, released_model_path  # noqa: PLC0415
     from shortaxis.inference.device import choose_device  # noqa: PLC0415
-    from shortaxis.labels import Endocardium, as_endocardium  # noqa: PLC0415
     from shortaxis.quality.calibration import calibration_path, load_calibration  # noqa: PLC0415
 
     if threads is not None:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
+from shortaxis.endocardium import Endocardium, as_endocardium
 from shortaxis.errors import InputError
-from shortaxis.labels import ACDC, Endocardium, LabelScheme, as_endocardium
+from shortaxis.labels import ACDC, LabelScheme
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +34,7 @@ class Wishes:
         uncertainty: Write σ and ω̄.
         clean: Keep the largest connected part of each structure only.
         temporal: In a cine, decide anew what contradicts its neighbours in time.
-        endocardium: Where the border of the LV cavity is drawn; see `shortaxis.labels.Endocardium`.
+        endocardium: Where the border of the LV cavity is drawn; see `shortaxis.endocardium.Endocardium`.
         views: Ask about each frame in so many views and take the mean; see `shortaxis.inference.load_model`.
         end_diastole: ED frame of plain files, counted from 1, or None where it is not known.
         end_systole: ES frame of plain files, counted from 1, or None.

@@ -15,9 +15,9 @@ import pytest
 import SimpleITK
 from pydicom.uid import UID
 
+from shortaxis.endocardium import Endocardium
 from shortaxis.errors import InputError
 from shortaxis.io.dicom import read_dicom, read_dicom_seg, write_dicom_seg
-from shortaxis.labels import Endocardium
 from shortaxis.phantom.dicom import Accidents, write_dicom
 from shortaxis.phantom.dicom_file import CANARY
 from shortaxis.study import Study

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pydicom import Dataset
 
+    from shortaxis.endocardium import Endocardium
     from shortaxis.io.dicom.sources import SourceFrame
-    from shortaxis.labels import Endocardium
     from shortaxis.study import Study
 
 
