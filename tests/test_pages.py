@@ -16,6 +16,8 @@ from shortaxis.benchmark.result import Result, read_results
 from shortaxis.benchmark.table import build_table
 from shortaxis.benchmark.table_formats import FORMATS
 from shortaxis.cli import app
+from shortaxis.quality.calibration import load_calibration
+from shortaxis.quality.calibration_tables import markdown_tables
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -103,10 +105,6 @@ def released(protocol: str, name: str) -> str:
     return f"{figure['value']:.1f} [{figure['low']:.1f}, {figure['high']:.1f}]"
 
 
-def percent(share: float) -> str:
-    return f"{share:.0%}".replace("%", " %")
-
-
 @pytest.mark.skipif(not (ROOT / "results").is_dir(), reason="the results are not part of a source distribution")
 @pytest.mark.parametrize("page", ["README.md", "docs/model-card.md"])
 def test_scores_of_the_release_are_those_of_its_evaluation(page: str) -> None:
@@ -127,23 +125,8 @@ def test_distances_and_indices_on_the_model_card_are_those_of_the_evaluation() -
     assert f"| correlation | {' | '.join(f'{value:.3f}' for value in (found[index + '_r'] for index in indices))} |" in text
 
 
-def test_figures_on_the_page_of_trust_are_those_of_the_calibration() -> None:
+def test_tables_on_the_page_of_trust_are_those_of_the_calibration() -> None:
     page = (ROOT / "docs" / "trust.md").read_text(encoding="utf-8")
-    kept = json.loads((ROOT / "src/shortaxis/weights/release.calibration.json").read_text(encoding="utf-8"))
-    found, widths = kept["trust"]["provenance"], kept["half_widths"]
-    for row in (
-        f"| end slices, of them poor (DSC < 0.8) | {found['end_slices']}, {found['poor_end_slices']} |",
-        f"| end slices with DSC < 0.7 | {found['very_poor_end_slices']} |",
-        f"| AUROC, end slices | {found['auroc_end_slices']:.2f} |",
-        f"| AUROC, all {found['slices']} slices | {found['auroc_all_slices']:.2f} |",
-        f"| end slices with DSC < 0.7 that are flagged | {percent(found['caught_dsc_below_0.7'])} |",
-        f"| end slices with DSC < 0.8 that are flagged | {percent(found['caught_dsc_below_0.8'])} |",
-        f"| good end slices that are flagged | {percent(found['flagged_good'])} |",
-        f"| flagged end slices that are poor | {percent(found['precision'])} |",
-        f"of poor ones | {found['brier_end_slices']:.3f}; {found['brier_of_the_share_alone']:.3f} |",
-    ):
-        assert row in page
-    names = {index: f"{side.upper()} {what if what == 'mass' else what.upper()}" for index in widths for side, what in [index.split("_")]}
-    assert ", ".join(f"{names[index]} ± {width:.1f} {UNITS[index]}" for index, width in widths.items()) in page
-    inside = found["trained_patients_inside_interval"]
-    assert ", ".join(f"{percent(share)} ({names[index]})" for index, share in inside.items()) in page
+    shown = page.partition("<!-- calibration -->\n")[2].partition("\n<!-- /calibration -->")[0]
+    found = markdown_tables(load_calibration(ROOT / "src/shortaxis/weights/release.calibration.json"))
+    assert [line for line in shown.splitlines() if line.startswith("|")] == [line for line in found.splitlines() if line]

@@ -287,5 +287,9 @@ def test_frames_of_the_rv_are_named_from_one(run, cine, tmp_path):
     content = json.loads((tmp_path / "out" / "cine.indices.json").read_text())
     assert [row["rv_phase"] for row in content["frames"]] == [None, "ED", None, None, "ES", None]
     assert content["indices"]["rv_esv_own"]["value"] == content["frames"][4]["rv_ml"]
-    assert json.loads((tmp_path / "out" / "segment.json").read_text())["options"] == {"rv_end_diastole": 2, "rv_end_systole": 5}
+    assert json.loads((tmp_path / "out" / "segment.json").read_text())["options"] == {
+        "report": False,
+        "rv_end_diastole": 2,
+        "rv_end_systole": 5,
+    }
     assert run("segment", cine, "--rv-ed", 3, "--rv-es", 5, "--no-report", "--resume", "--out", tmp_path / "out").exit_code == 2

@@ -32,6 +32,7 @@ def calibrate(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print the calibration as JSON to stdout.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print how well it does as Markdown tables to stdout.")] = False,
 ) -> None:
     """Learn from annotated patients when a slice is to be checked, how wide intervals must be, and which scans are known.
 
@@ -50,6 +51,7 @@ def calibrate(
     from shortaxis.datasets.splits import Split
     from shortaxis.quality.calibrating import calibrate_files
     from shortaxis.quality.calibration import calibration_path
+    from shortaxis.quality.calibration_tables import markdown_tables
     from shortaxis.reports.wording import plural
 
     dataset = open_dataset(data)
@@ -64,6 +66,9 @@ def calibrate(
     calibration.save(path)
     if json:
         print_json(asdict(calibration))
+        return
+    if markdown:
+        typer.echo(markdown_tables(calibration))
         return
     patients = calibration.trust.provenance["patients"]
     show(f"{path}: learnt from {plural(len(patients), 'wholly annotated patient')} that the networks had not seen")
