@@ -60,6 +60,12 @@ def segment(
             help="Of DICOM studies write DICOM-SEG into NAME.seg: ed-es or all. It is part of the patient's study and names the patient.",
         ),
     ] = None,
+    dicom_sr: Annotated[
+        bool,
+        typer.Option("--dicom-sr", help="Of DICOM studies write the indices as DICOM SR (TID 1500), with the DICOM-SEG it refers to."),
+    ] = False,
+    dicom_pdf: Annotated[bool, typer.Option("--dicom-pdf", help="Of DICOM studies write the report as DICOM encapsulated PDF.")] = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Write the report as NAME.report.pdf too.")] = False,
     keep_identifiers: Annotated[
         bool, typer.Option("--keep-identifiers", help="Name the patient of a DICOM study in the report, and paths in full.")
     ] = False,
@@ -90,7 +96,7 @@ def segment(
     Of ACDC patients the frames are segmented, or the cine where ED and ES are no files of their own; [i]_gt[/] files never are.
     Files X_ED and X_ES are one study. A study that fails is left out and named (exit code 1); if none succeeds, the exit code is 2 and
     nothing is written. Where nothing was found in a study, or outputs were edited since, the exit code is 1 too.
-    No output but a DICOM-SEG names the patient, unless --keep-identifiers is given.
+    No output but DICOM objects names the patient, unless --keep-identifiers is given.
 
     [dim]Examples:[/]
 
@@ -120,6 +126,9 @@ def segment(
         cine=cine,
         report=not no_report,
         dicom_seg=dicom_seg,
+        dicom_sr=dicom_sr,
+        dicom_pdf=dicom_pdf,
+        pdf=pdf,
         keep_identifiers=keep_identifiers,
         series=series,
     )
