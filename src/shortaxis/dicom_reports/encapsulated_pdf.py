@@ -60,7 +60,7 @@ def write_encapsulated_pdf(pdf: Path | str, image: Path | str, out: Path | str, 
 
 def _dataset(header: Dataset, content: bytes, *, names_patient: bool, title: str) -> Dataset:
     from pydicom.dataset import Dataset, FileMetaDataset  # noqa: PLC0415 (an optional package)
-    from pydicom.uid import generate_uid  # noqa: PLC0415
+    from pydicom.uid import UID, generate_uid  # noqa: PLC0415
 
     now = datetime.now()  # noqa: DTZ005 (DICOM writes the local time of day)
     dataset = Dataset()
@@ -68,7 +68,7 @@ def _dataset(header: Dataset, content: bytes, *, names_patient: bool, title: str
     for keyword in _PATIENT_AND_STUDY:
         if keyword in header:
             setattr(dataset, keyword, header[keyword].value)
-    dataset.SOPClassUID, dataset.SOPInstanceUID = ENCAPSULATED_PDF, generate_uid()
+    dataset.SOPClassUID, dataset.SOPInstanceUID = UID(ENCAPSULATED_PDF), generate_uid()
     dataset.InstanceCreationDate = dataset.SeriesDate = dataset.ContentDate = f"{now:%Y%m%d}"
     dataset.InstanceCreationTime = dataset.SeriesTime = dataset.ContentTime = f"{now:%H%M%S}"
     dataset.AcquisitionDateTime = None
@@ -84,7 +84,7 @@ def _dataset(header: Dataset, content: bytes, *, names_patient: bool, title: str
     dataset.EncapsulatedDocument = content + b"\0" * (len(content) % 2)
     dataset.EncapsulatedDocumentLength = len(content)
     dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = _EXPLICIT
+    dataset.file_meta.TransferSyntaxUID = UID(_EXPLICIT)
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     return dataset

@@ -95,9 +95,9 @@ def evidence_of(path: Path, segmentations: Sequence[SegmentationObject]) -> list
 
     first = patient_and_study(path)
     study = str(first.StudyInstanceUID)
-    uids = {
-        str(one.header.SOPInstanceUID): (str(one.header.SOPClassUID), str(one.header.SeriesInstanceUID)) for one in segmentations
-    } | {image.sop_instance: (image.sop_class, image.series) for one in segmentations for image in one.images}
+    uids = {str(one.header.SOPInstanceUID): (str(one.header.SOPClassUID), str(one.header.SeriesInstanceUID)) for one in segmentations} | {
+        image.sop_instance: (image.sop_class, image.series) for one in segmentations for image in one.images
+    }
     described = []
     for number, (uid, (sop_class, series)) in enumerate(uids.items()):
         dataset = Dataset()

@@ -1,8 +1,8 @@
 """The indices of a study as DICOM SR: a measurement report by TID 1500, each measurement tied to its segment and source images.
 
-Volumes and mass stand in a group for each segment of the ED and the ES object (TID 1411). What is derived from both phases (ejection fraction,
-stroke volume, output) stands in a group for each ventricle (TID 1501) and refers to the segments of both. A value that is only a lower bound
-is not written as a number, since DICOM has no place for "at least": it is said in a comment, as are flags and reasons.
+Volumes and mass stand in a group for each segment of the ED and the ES object (TID 1411). What is derived from both phases (ejection
+fraction, stroke volume, output) stands in a group for each ventricle (TID 1501) and refers to the segments of both. A value that is only a
+lower bound is not written as a number, since DICOM has no place for "at least": a comment gives it. Flags and reasons are comments too.
 
 Source: DICOM PS3.16, TID 300, 1411, 1500 and 1501.
 """
@@ -70,7 +70,8 @@ def write_measurement_report(report: StudyReport, segmentations: Sequence[Path],
     phases = _decisive_phases(report)
     missing = [name for name in _PHASE_WORDS if phases.get(name) not in files]
     if missing:
-        msg = f"{report.study}: a DICOM SR refers to the DICOM-SEG of ED and ES, and there is none of {' and '.join(missing)}; name both phases"
+        lacking = " and ".join(missing)
+        msg = f"{report.study}: a DICOM SR refers to the DICOM-SEG of ED and ES, and there is none of {lacking}; name both phases"
         raise InputError(msg)
     objects: dict[str, SegmentationObject] = {name: read_segmentation_object(files[phases[name]]) for name in _PHASE_WORDS}
     with lenient_pydicom(out):
@@ -162,9 +163,7 @@ class _Groups:
     def _of_segment(self, structure: Structure, phase: Phase, rows: Mapping[str, IndexRow]) -> Any:
         sr, one = self._sr, self._objects[phase]
         tracking_id, tracking_uid = one.tracking[int(structure)]
-        images = [
-            sr.SourceImageForSegmentation(image.sop_class, image.sop_instance, list(image.frames) or None) for image in one.images
-        ]
+        images = [sr.SourceImageForSegmentation(image.sop_class, image.sop_instance, list(image.frames) or None) for image in one.images]
         segment = sr.ReferencedSegment(one.header.SOPClassUID, one.header.SOPInstanceUID, int(structure), source_images=images)
         return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
             tracking_identifier=sr.TrackingIdentifier(uid=tracking_uid, identifier=f"{tracking_id}, {_PHASE_WORDS[phase]}"),
@@ -205,6 +204,8 @@ class _Groups:
             properties = sr.MeasurementProperties(
                 upper_measurement_uncertainty=round(high - value, _DIGITS), lower_measurement_uncertainty=round(value - low, _DIGITS)
             )
+            for item in properties:  # highdicom gives them no unit
+                item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence = [sr.CodedConcept(*UNITS[row.unit])]
         return sr.Measurement(
             name=coded(measure.code),
             value=value,

@@ -96,7 +96,13 @@ class _Document:
         self._write("Short-axis cine: volumes and function", size=15, bold=True)
         self._write(_NOT_A_DEVICE, bold=True, colour=(170, 40, 0))
         if report.patient is not None:
-            parts = (report.patient.name, report.patient.identifier, report.patient.birth_date, report.patient.sex, report.patient.study_date)
+            parts = (
+                report.patient.name,
+                report.patient.identifier,
+                report.patient.birth_date,
+                report.patient.sex,
+                report.patient.study_date,
+            )
             self._write(" · ".join(part for part in parts if part), size=10)
         frames = [frame_name(frame) for frame in report.frames if frame.phase is not None]
         origin = {"found": "found on the LV volume curve", "named": "named", "unknown": "not known"}[report.phases]

@@ -61,9 +61,7 @@ def write_documents(
     return written
 
 
-def _write_pdf(
-    report: StudyReport, images: Sequence[SegmentedImage], planned: PlannedStudy, stage: Path, wishes: Wishes
-) -> dict[str, str]:
+def _write_pdf(report: StudyReport, images: Sequence[SegmentedImage], planned: PlannedStudy, stage: Path, wishes: Wishes) -> dict[str, str]:
     from shortaxis.dicom_reports import write_encapsulated_pdf  # noqa: PLC0415
     from shortaxis.reports.pdf import write_pdf  # noqa: PLC0415 (fpdf2 takes a moment)
     from shortaxis.segmenting.reporting import show_pixels  # noqa: PLC0415
