@@ -1,4 +1,4 @@
-"""What a PACS files beside the images: a measurement report (DICOM SR), the report as encapsulated PDF, and an SR that says why there is none.
+"""What a PACS files beside the images: a measurement report (SR), the report as encapsulated PDF, an SR that says why there is none.
 
 All need `pip install 'shortaxis[dicom]'`; pydicom and highdicom are imported when an object is written.
 """

@@ -59,7 +59,7 @@ def _reasons(report: StudyReport) -> Iterator[str]:
 
 def _flags(report: StudyReport) -> Iterator[str]:
     for flag in report.flags:
-        yield f"{flag.severity.capitalize()}: {flag.message} {flag.remedy}"
+        yield f"{flag.severity.capitalize()}: {_sentence(flag.message)} {_sentence(flag.remedy)}"
 
 
 def _slices(report: StudyReport) -> Iterator[str]:

@@ -204,6 +204,8 @@ class _Groups:
             properties = sr.MeasurementProperties(
                 upper_measurement_uncertainty=round(high - value, _DIGITS), lower_measurement_uncertainty=round(value - low, _DIGITS)
             )
+            for item in properties:  # highdicom writes them without the unit
+                item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence = [sr.CodedConcept.from_code(coded(UNITS[row.unit]))]
             for item in properties:  # highdicom gives them no unit
                 item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence = [sr.CodedConcept(*UNITS[row.unit])]
         return sr.Measurement(

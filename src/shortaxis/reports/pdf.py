@@ -96,13 +96,8 @@ class _Document:
         self._write("Short-axis cine: volumes and function", size=15, bold=True)
         self._write(_NOT_A_DEVICE, bold=True, colour=(170, 40, 0))
         if report.patient is not None:
-            parts = (
-                report.patient.name,
-                report.patient.identifier,
-                report.patient.birth_date,
-                report.patient.sex,
-                report.patient.study_date,
-            )
+            who = report.patient
+            parts = (who.name, who.identifier, who.birth_date, who.sex, who.study_date)
             self._write(" · ".join(part for part in parts if part), size=10)
         frames = [frame_name(frame) for frame in report.frames if frame.phase is not None]
         origin = {"found": "found on the LV volume curve", "named": "named", "unknown": "not known"}[report.phases]
@@ -223,7 +218,7 @@ def _flag(flag: Flag) -> str:
     if flag.value is not None:
         limit = "" if flag.limit is None else f", limit {number(flag.limit, flag.unit)} {flag.unit}".rstrip()
         figures = f" ({number(flag.value, flag.unit)} {flag.unit}".rstrip() + f"{limit})"
-    return f"{flag.severity.capitalize()}: {flag.message}{figures} {flag.remedy}"
+    return f"{flag.severity.capitalize()}: {flag.message}{figures}. {flag.remedy[:1].upper()}{flag.remedy[1:]}."
 
 
 def _verdicts(report: StudyReport) -> Iterator[str]:
