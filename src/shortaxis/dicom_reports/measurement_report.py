@@ -206,8 +206,6 @@ class _Groups:
             )
             for item in properties:  # highdicom writes them without the unit
                 item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence = [sr.CodedConcept.from_code(coded(UNITS[row.unit]))]
-            for item in properties:  # highdicom gives them no unit
-                item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence = [sr.CodedConcept(*UNITS[row.unit])]
         return sr.Measurement(
             name=coded(measure.code),
             value=value,
