@@ -194,7 +194,7 @@ def _client(address: WebAddress, *, retry: bool) -> Any:
         msg = "DICOMweb needs packages that are not installed; run: pip install 'shortaxis[hospital]'"
         raise InputError(msg) from error
 
-    class Authorization(requests.auth.AuthBase):  # type: ignore[misc]  # the base class has no types
+    class Authorization(requests.auth.AuthBase):
         """Read anew for each request, since a token expires."""
 
         def __call__(self, request: Any) -> Any:

@@ -33,7 +33,7 @@ def serve_health(address: str, port: int, state: Callable[[], dict[str, Any]], m
     """
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 (the name that http.server calls)
+        def do_GET(self) -> None:
             if self.path == "/health":
                 content = state()
                 code = HTTPStatus.OK if content["status"] == "ok" else HTTPStatus.SERVICE_UNAVAILABLE

@@ -103,7 +103,7 @@ class Node:
             segmented = self._segment_next()
             self._purge()
         except OSError as error:
-            LOG.error("the disk of --folder cannot be written (%s); free some space", error.strerror)  # noqa: TRY400
+            LOG.error("the disk of --folder cannot be written (%s); free some space", error.strerror)
             return False
         return sent or segmented
 
@@ -194,7 +194,7 @@ class Node:
             return
         except InputError as error:  # the disk, not the study
             self.spool.write_record(key, Record("begun", here))
-            LOG.error("study %s: %s; it is tried again in %.0f s", key, error, self._postpone(key))  # noqa: TRY400
+            LOG.error("study %s: %s; it is tried again in %.0f s", key, error, self._postpone(key))
             return
         self.tallies.add("segmenting_seconds", self._clock() - since)
         if not self.spool.settle(key, here):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from shortaxis.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _AE_TITLE: Final = re.compile(r"[\x21-\x5b\x5d-\x7e](?:[\x20-\x5b\x5d-\x7e]{0,14}[\x21-\x5b\x5d-\x7e])?")
 """1 to 16 printable characters without a backslash, no space at either end (PS3.5, VR AE)."""
@@ -90,6 +92,13 @@ class NodeOptions:
         refuse_ae_title("--ae-title", self.ae_title)
         for title in self.calling:
             refuse_ae_title("--calling", title)
+        self._refuse_numbers()
+        for path in () if self.tls is None else (self.tls.certificate, self.tls.key, self.tls.authorities):
+            if path is not None and not path.is_file():
+                msg = f"{path}: no such file, and TLS needs it; check the path"
+                raise InputError(msg)
+
+    def _refuse_numbers(self) -> None:
         for option, port in (("--port", self.port), ("--http-port", self.http_port)):
             if port is not None and not 0 <= port <= _HIGHEST_PORT:
                 msg = f"{option} {port}: is no port; give a number from 0 to {_HIGHEST_PORT}"
@@ -105,7 +114,3 @@ class NodeOptions:
         if self.max_associations < 1:
             msg = f"--max-associations {self.max_associations}: nobody could send; give one or more"
             raise InputError(msg)
-        for path in () if self.tls is None else (self.tls.certificate, self.tls.key, self.tls.authorities):
-            if path is not None and not path.is_file():
-                msg = f"{path}: no such file, and TLS needs it; check the path"
-                raise InputError(msg)

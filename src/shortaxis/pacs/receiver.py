@@ -71,19 +71,26 @@ class Receiver:
         ae.require_called_aet = True
         ae.require_calling_aet = list(options.calling)
         ae.network_timeout = ae.acse_timeout = ae.dimse_timeout = _SECONDS
-        ae.supported_contexts = [build_context(context.abstract_syntax, _transfer_syntaxes()) for context in AllStoragePresentationContexts]
+        ae.supported_contexts = [
+            build_context(str(context.abstract_syntax), _transfer_syntaxes()) for context in AllStoragePresentationContexts
+        ]
         ae.add_supported_context(Verification)
-        handlers = [(evt.EVT_C_STORE, self._on_store), (evt.EVT_REJECTED, self._on_rejected), (evt.EVT_ABORTED, self._on_aborted)]
+        handlers: list[Any] = [
+            (evt.EVT_C_STORE, self._on_store),
+            (evt.EVT_REJECTED, self._on_rejected),
+            (evt.EVT_ABORTED, self._on_aborted),
+        ]
         context = None if options.tls is None else server_context(options.tls)
         try:
             server = ae.start_server((options.address, options.port), block=False, ssl_context=context, evt_handlers=handlers)
         except OSError as error:
             msg = f"--port {options.port}: cannot be listened on ({error.strerror or error}); choose another port"
             raise InputError(msg) from error
+        listener: Any = server  # it is a server, since `block` is False
         try:
-            yield int(server.socket.getsockname()[1])
+            yield int(listener.socket.getsockname()[1])
         finally:
-            server.shutdown()
+            listener.shutdown()
 
     def _on_store(self, event: Any) -> int:
         """Keep one image; the answer is a success only when it is on the disk."""
