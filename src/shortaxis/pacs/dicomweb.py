@@ -43,6 +43,8 @@ _RETRIED: Final = (
     HTTPStatus.SERVICE_UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT,
 )
+_WHOLE: Final = 1 << 40
+"""Bytes of a chunk that no request exceeds: some servers do not take chunked requests."""
 _SERIES_UID: Final = "0020000E"
 
 
@@ -177,6 +179,7 @@ def store_files(address: WebAddress, files: Sequence[Path], *, retry: bool = Tru
     from pydicom import dcmread  # noqa: PLC0415 (an optional package)
 
     client = _client(address, retry=retry)
+    client.set_chunk_size(_WHOLE)
     with _told(address, "results"), lenient_pydicom(files[0]):
         answer = client.store_instances([dcmread(file) for file in files])
     failed = answer.get("FailedSOPSequence") or ()

@@ -60,8 +60,7 @@ class Receiver:
         Raises:
             InputError: The port cannot be had, or the TLS files are unfit.
         """
-        from pynetdicom import AE, AllStoragePresentationContexts, evt  # noqa: PLC0415 (an optional package)
-        from pynetdicom.presentation import build_context  # noqa: PLC0415
+        from pynetdicom import AE, _config, evt  # noqa: PLC0415 (an optional package)
         from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # noqa: PLC0415 (made when it is imported)
 
         silence_libraries()
@@ -71,9 +70,6 @@ class Receiver:
         ae.require_called_aet = True
         ae.require_calling_aet = list(options.calling)
         ae.network_timeout = ae.acse_timeout = ae.dimse_timeout = _SECONDS
-        ae.supported_contexts = [
-            build_context(str(context.abstract_syntax), _transfer_syntaxes()) for context in AllStoragePresentationContexts
-        ]
         ae.add_supported_context(Verification)
         handlers: list[Any] = [
             (evt.EVT_C_STORE, self._on_store),
@@ -87,10 +83,12 @@ class Receiver:
             msg = f"--port {options.port}: cannot be listened on ({error.strerror or error}); choose another port"
             raise InputError(msg) from error
         listener: Any = server  # it is a server, since `block` is False
+        unrestricted, _config.UNRESTRICTED_STORAGE_SERVICE = _config.UNRESTRICTED_STORAGE_SERVICE, True
         try:
             yield int(listener.socket.getsockname()[1])
         finally:
             listener.shutdown()
+            _config.UNRESTRICTED_STORAGE_SERVICE = unrestricted
 
     def _on_store(self, event: Any) -> int:
         """Keep one image; the answer is a success only when it is on the disk."""
@@ -145,12 +143,6 @@ def silence_libraries() -> None:
         logger = logging.getLogger(name)
         logger.addHandler(logging.NullHandler())
         logger.propagate = False
-
-
-def _transfer_syntaxes() -> list[str]:
-    from pynetdicom import ALL_TRANSFER_SYNTAXES  # noqa: PLC0415
-
-    return [str(syntax) for syntax in ALL_TRANSFER_SYNTAXES]
 
 
 def _uids(content: bytes) -> tuple[str, str, str]:
