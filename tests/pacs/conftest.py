@@ -7,6 +7,7 @@ import time
 from contextlib import contextmanager
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -16,6 +17,11 @@ from shortaxis.pacs.destination import DeliveryError
 from shortaxis.pacs.node import Node
 from shortaxis.pacs.options import NodeOptions
 from shortaxis.pacs.study_worker import StudyRefusedError
+from shortaxis.phantom import make_phantom
+from shortaxis.phantom.dicom import write_dicom
+from shortaxis.segmenting.opening import OpenModel
+from shortaxis.segmenting.trusting import Judged
+from shortaxis.study import Segmentation
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
 SR = "1.2.840.10008.5.1.4.1.1.88.33"
@@ -131,3 +137,27 @@ def until(condition, seconds=20.0):
     while not condition():
         assert time.monotonic() < end, "took too long"
         time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def heart(tmp_path_factory):
+    """A small DICOM study with its true labels."""
+    phantom = make_phantom(3, n_phases=6, n_slices=5, spacing=(12.0, 4.0, 4.0))
+    folder = tmp_path_factory.mktemp("dicom") / "heart"
+    write_dicom(folder, phantom.study, vendor="GE")
+    return SimpleNamespace(study=folder, labels=phantom.labels)
+
+
+@pytest.fixture
+def oracle(heart, monkeypatch):
+    """Let the true labels stand for what networks find, so that tests are quick and the numbers are known."""
+
+    def judged(_opened, study, **_options):
+        return Judged(Segmentation(study, heart.labels), [], rv_sureness=np.ones(study.n_phases))
+
+    model = SimpleNamespace(device="cpu")
+    opened = OpenModel(model, {"name": "oracle", "sha256": "0" * 64}, None)
+    monkeypatch.setattr("shortaxis.segmenting.single.segment_judged", judged)
+    monkeypatch.setattr("shortaxis.segmenting.single.reoriented", lambda *_: None)
+    monkeypatch.setattr("shortaxis.segmenting.run.open_model", lambda *_args, **_options: opened)
+    return SimpleNamespace(study=heart.study, labels=heart.labels, opened=opened)

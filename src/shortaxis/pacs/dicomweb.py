@@ -216,11 +216,15 @@ def _client(address: WebAddress, *, retry: bool) -> Any:
 def _told(address: WebAddress, what: str) -> Iterator[None]:
     """Say of a server that does not answer as it should which one it is, and never the URL of the request, which names the study."""
     import requests  # noqa: PLC0415
+    from retrying import RetryError  # noqa: PLC0415 (comes with dicomweb-client)
 
     try:
         yield
     except InputError:
         raise
+    except RetryError as error:  # the last answer was an error too
+        code = getattr(error.last_attempt.value, "status_code", None)
+        raise InputError(f"{address.base}: {_answer(code)}") from None
     except requests.HTTPError as error:
         code = None if error.response is None else error.response.status_code
         raise InputError(f"{address.base}: {_answer(code)}") from None
