@@ -67,7 +67,7 @@ def _container(name: tuple[str, str, str], items: list[Any]) -> Any:
     from highdicom import sr  # noqa: PLC0415
 
     container = sr.ContainerContentItem(name=coded(name))
-    container.ContentSequence = sr.ContentSequence(items, is_root=name is _TITLE)
+    container.ContentSequence = sr.ContentSequence(items)
     return container
 
 
