@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 
 import pytest
 from tests.pacs.conftest import mr_image
@@ -178,7 +177,6 @@ def test_a_study_that_ends_the_program_each_time_is_refused_in_the_end(setup):
 
 def test_a_refusal_is_logged_and_answered_only_where_that_is_wanted(setup, caplog):
     setup.worker.refusal = "holds no short-axis cine"
-    logging.getLogger("shortaxis.node").propagate = True
     for answer in (False, True):
         node = setup.make(answer_refusals=answer)
         key = arrive(node, 1, study=f"{STUDY}.{answer:d}")

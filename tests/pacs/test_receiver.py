@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import socket
+import subprocess
 import urllib.error
 import urllib.request
 
@@ -13,6 +15,9 @@ import pytest
 from pynetdicom import AE
 from pynetdicom.sop_class import Verification
 from tests.pacs.conftest import CANARY, SR, mr_image, running, send, until
+
+from shortaxis.pacs.destination import DeliveryError, StoreDestination
+from shortaxis.pacs.options import TlsFiles
 
 
 def test_images_go_in_and_results_come_out_without_a_name_in_log_or_paths(setup, capfd):
@@ -39,7 +44,6 @@ def test_images_go_in_and_results_come_out_without_a_name_in_log_or_paths(setup,
 
 
 def test_echo_is_answered_and_strangers_are_not(setup, caplog):
-    logging.getLogger("shortaxis.node").propagate = True
     node = setup.make(calling=("SCANNER",))
     with running(node) as (port, _):
         ae = AE(ae_title="SCANNER")
@@ -103,3 +107,27 @@ def test_more_associations_than_allowed_are_turned_away_for_the_moment(setup):
         assert send(port, [mr_image()]) is None
         first.release()
         until(lambda: send(port, [mr_image()]) == [0])
+
+
+@pytest.fixture
+def tls(tmp_path):
+    """A certificate for 127.0.0.1 that is its own authority."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl to make a certificate")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    words = ["-newkey", "rsa:2048", "-nodes", "-subj", "/CN=node", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
+    command = ["openssl", "req", "-x509", *words, "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    return TlsFiles(certificate, key, certificate)
+
+
+def test_over_tls_a_peer_needs_the_certificate(setup, tls, tmp_path):
+    image = tmp_path / "image.dcm"
+    mr_image().save_as(image, enforce_file_format=True)
+    node = setup.make(tls=tls)
+    with running(node) as (port, _):
+        StoreDestination("SHORTAXIS", "127.0.0.1", port, "SCANNER", tls).send([image])
+        assert send(port, [mr_image(instance="1.2.3.9")]) is None
+        with pytest.raises(DeliveryError, match="association"):
+            StoreDestination("OTHER", "127.0.0.1", port, "SCANNER", tls).send([image])
+    assert len(node.spool.instances(node.spool.key("1.2.3"))) == 1

@@ -53,6 +53,7 @@ def serve(
         InputError: The options, the model, a port or the folder is unfit.
     """
     handler = _Lines(on_line)
+    level, propagate = LOG.level, LOG.propagate
     LOG.addHandler(handler)
     LOG.setLevel(logging.INFO)
     LOG.propagate = False
@@ -67,6 +68,8 @@ def serve(
         if before is not None:
             signal.signal(signal.SIGTERM, before)
         LOG.removeHandler(handler)
+        LOG.setLevel(level)
+        LOG.propagate = propagate
 
 
 def _end(_signal: int, _frame: Any) -> None:
