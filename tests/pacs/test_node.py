@@ -157,6 +157,18 @@ def test_a_node_that_was_killed_goes_on_where_it_was(setup, when):
     assert node.spool.record(key).status == "done"
 
 
+def test_results_that_somebody_deleted_are_made_again(setup):
+    node = setup.make()
+    setup.destination.failures = 1
+    key = arrive(node, 1)
+    setup.now = 20.0
+    work(node)
+    next(node.spool.results(key).iterdir()).unlink()
+    for setup.now in (40.0, 60.0, 80.0):
+        work(node)
+    assert setup.destination.received == [["1.9.2"]]
+
+
 def test_a_study_that_ends_the_program_each_time_is_refused_in_the_end(setup):
     def die():
         raise MemoryError
@@ -233,6 +245,7 @@ def test_a_node_that_starts_again_does_not_look_at_what_is_done(setup):
         ({"ae_title": "seventeen letters"}, "--ae-title"),
         ({"calling": ("",)}, "--calling"),
         ({"port": 70000}, "--port"),
+        ({"seg_phases": "ed"}, "--dicom-seg"),
         ({"keep_hours": float("nan")}, "--keep-hours"),
         ({"quiet_seconds": -1.0}, "--quiet-seconds"),
         ({"max_associations": 0}, "--max-associations"),

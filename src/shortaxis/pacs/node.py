@@ -142,9 +142,14 @@ class Node:
         if key is None or record is None:
             return False
         files = sorted(self.spool.results(key).rglob("*.dcm"))
+        if not files:
+            LOG.error("study %s: its results are gone; it is segmented again", key)
+            self._outbox.remove(key)
+            self.spool.write_record(key, Record("begun", record.instances))
+            self.spool.reopen(key)
+            return False
         try:
-            if files:
-                self._destination.send(files)
+            self._destination.send(files)
         except DeliveryError as error:
             self.tallies.add("delivery_failures")
             LOG.warning("study %s: %s; it is tried again in %.0f s", key, error, self._postpone(key))
@@ -219,6 +224,7 @@ class Node:
             self.spool.write_record(key, self._finished(refused))
 
     def _to_outbox(self, key: str, record: Record) -> None:
+        self.spool.sync_results(key)
         self.spool.write_record(key, record)
         self._outbox.append(key)
 

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from shortaxis.errors import InputError
+from shortaxis.segmenting.wishes import DICOM_SEG
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,6 +90,9 @@ class NodeOptions:
             if find_spec(package) is None:
                 msg = "a DICOM node needs packages that are not installed; run: pip install 'shortaxis[hospital]'"
                 raise InputError(msg)
+        if self.seg_phases not in DICOM_SEG:
+            msg = f"--dicom-seg {self.seg_phases}: no such choice of phases; known are {', '.join(DICOM_SEG)}"
+            raise InputError(msg)
         refuse_ae_title("--ae-title", self.ae_title)
         for title in self.calling:
             refuse_ae_title("--calling", title)

@@ -7,6 +7,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any
 
+from shortaxis.pacs.destination import destination_of
 from shortaxis.pacs.node import Node
 from shortaxis.pacs.receiver import LOG
 from shortaxis.pacs.study_worker import open_worker
@@ -59,7 +60,8 @@ def serve(
     LOG.propagate = False
     before: Any = None
     try:
-        node = Node(options, open_worker(options, model, device, threads))
+        destination = destination_of(options.destination, options.ae_title, options.tls)  # told before the model is loaded
+        node = Node(options, open_worker(options, model, device, threads), destination=destination)
         before = signal.signal(signal.SIGTERM, _end)
         node.run(lambda port, http: LOG.info("%s listens on port %d%s", options.ae_title, port, _http(http)))
     except (KeyboardInterrupt, SystemExit):

@@ -199,6 +199,20 @@ class Spool:
             self._arrived.pop(key, None)
             return True
 
+    def reopen(self, key: str) -> None:
+        """Put a study on the list of those that wait, as if an image had arrived now."""
+        with self._lock:
+            self._arrived[key] = self._clock()
+
+    def sync_results(self, key: str) -> None:
+        """Bring what was found in a study to the disk, so that a power cut takes none of it.
+
+        Raises:
+            OSError: The disk is full or fails.
+        """
+        for path in (*self.results(key).rglob("*"), self.results(key)):
+            _sync(path)
+
     def is_arriving(self, key: str) -> bool:
         """Whether a study is on the list of those that wait."""
         with self._lock:
@@ -238,11 +252,11 @@ class Spool:
         return secret
 
 
-def _sync(folder: Path) -> None:
-    """Bring the names in a folder to the disk, where the system can."""
+def _sync(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk, where the system can."""
     if sys.platform == "win32":
         return
-    handle = os.open(folder, os.O_RDONLY)
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
