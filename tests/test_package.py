@@ -39,8 +39,9 @@ ORDER = (
     ("evaluation", "quality"),
     ("training",),
     ("reports",),
+    ("dicom_reports",),
     ("segmenting",),
-    ("benchmark", "demo", "inspection"),
+    ("benchmark", "demo", "inspection", "pacs"),
     ("cli",),
     ("__main__",),
 )
@@ -159,7 +160,8 @@ def test_every_foreign_package_is_a_declared_dependency() -> None:
     requirements = sum((extras[name] for name in extras if name != "dev"), project["dependencies"])
     declared = {re.split(r"[<>=\[; ]", requirement)[0].lower() for requirement in requirements} | {"shortaxis"}
     foreign = set().union(*map(imported_packages, MODULES)) - set(sys.stdlib_module_names)
-    assert {{"PIL": "pillow", "sklearn": "scikit-learn"}.get(name, name) for name in foreign} <= declared
+    distributions = {"PIL": "pillow", "dicomweb_client": "dicomweb-client", "fpdf": "fpdf2", "sklearn": "scikit-learn"}
+    assert {distributions.get(name, name) for name in foreign} <= declared
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if room_of(path) != "__init__"], ids=name_of)

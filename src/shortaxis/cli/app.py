@@ -21,6 +21,7 @@ from shortaxis.cli.export import export
 from shortaxis.cli.figures import figures
 from shortaxis.cli.model import model
 from shortaxis.cli.networks import networks
+from shortaxis.cli.node import node
 from shortaxis.cli.pack import pack
 from shortaxis.cli.phantom import phantom
 from shortaxis.cli.schema import schema
@@ -139,6 +140,7 @@ for command in (
     train,
     demo,
     networks,
+    node,
     model,
     export,
     soup,

@@ -27,15 +27,19 @@ SHOWN = {
     "rv_ef": ("RV EF", "%"),
 }
 
-_NOT_OF_THE_RESULT = ("quiet", "verbose", "overwrite")
+_NOT_OF_THE_RESULT = ("quiet", "verbose", "overwrite", "store")
 """Options that a report does not repeat."""
 
 
 def segment(
     context: typer.Context,
     inputs: Annotated[
-        list[Path],
-        typer.Argument(metavar="INPUT", help="NIfTI files (3D frames, 4D cines), DICOM studies, folders of them, data sets (KIND:PATH)."),
+        list[str],
+        typer.Argument(
+            metavar="INPUT",
+            help="NIfTI files (3D frames, 4D cines), DICOM studies, folders of them, data sets (KIND:PATH), or a study on a DICOMweb "
+            "server (dicomweb+https://HOST/PATH/studies/UID).",
+        ),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for labels, indices, reports, summary.csv and segment.json.")],
     model: Annotated[Path | None, typer.Option(metavar="FILE", help="Model file; by default the released model.")] = None,
@@ -65,6 +69,19 @@ def segment(
         typer.Option(
             metavar="PHASES",
             help="Of DICOM studies write DICOM-SEG into NAME.seg: ed-es or all. It is part of the patient's study and names the patient.",
+        ),
+    ] = None,
+    dicom_sr: Annotated[
+        bool,
+        typer.Option("--dicom-sr", help="Of DICOM studies write the indices as DICOM SR (TID 1500), with the DICOM-SEG it refers to."),
+    ] = False,
+    dicom_pdf: Annotated[bool, typer.Option("--dicom-pdf", help="Of DICOM studies write the report as DICOM encapsulated PDF.")] = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Write the report as NAME.report.pdf too.")] = False,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Store the DICOM results on a DICOMweb server, dicomweb+https://HOST/PATH: those asked for, else SEG, SR and PDF.",
         ),
     ] = None,
     keep_identifiers: Annotated[
@@ -104,7 +121,7 @@ def segment(
     Of ACDC patients the frames are segmented, or the cine where ED and ES are no files of their own; [i]_gt[/] files never are.
     Files X_ED and X_ES are one study. A study that fails is left out and named (exit code 1); if none succeeds, the exit code is 2 and
     nothing is written. Where nothing was found in a study, or outputs were edited since, the exit code is 1 too.
-    No output but a DICOM-SEG names the patient, unless --keep-identifiers is given.
+    No output but DICOM objects names the patient, unless --keep-identifiers is given.
 
     [dim]Examples:[/]
 
@@ -115,13 +132,19 @@ def segment(
     shortaxis segment dicom/study --out labels --dicom-seg ed-es
 
     shortaxis segment mnms:mnms --out labels
+
+    shortaxis segment dicomweb+https://pacs/dicom-web/studies/1.2.3 --out labels --store dicomweb+https://pacs/dicom-web
     """
     if quiet and verbose:
         msg = "--quiet and --verbose exclude each other."
         raise typer.BadParameter(msg)
     from shortaxis.labels import scheme_named
+    from shortaxis.pacs.dicomweb import fetched
+    from shortaxis.pacs.storing import StudyStorer
     from shortaxis.segmenting import Wishes, segment_inputs
 
+    storer = None if store is None else StudyStorer(store, out)
+    everything = storer is not None and not (dicom_seg or dicom_sr or dicom_pdf)
     wishes = Wishes(
         scheme=scheme_named(scheme),
         probabilities=save_probabilities,
@@ -137,13 +160,16 @@ def segment(
         cine=cine,
         report=not no_report,
         dicom_seg=dicom_seg,
+        dicom_sr=dicom_sr or everything,
+        dicom_pdf=dicom_pdf or everything,
+        pdf=pdf,
         keep_identifiers=keep_identifiers,
         series=series,
     )
     log = not quiet and (verbose or not is_terminal())
-    with progress("Segmenting", quiet=quiet) as report:
+    with fetched(inputs) as paths, progress("Segmenting", quiet=quiet) as report:
         outcome = segment_inputs(
-            inputs,
+            paths,
             out,
             model=model,
             device=device,
@@ -154,9 +180,13 @@ def segment(
             command=["shortaxis", "segment", *_options(context, keep_paths=keep_identifiers)],
             raise_errors=context.find_root().params["debug"],
             on_progress=report,
-            on_study=_logger(verbose=verbose) if log else lambda _end: None,
+            on_study=_all_of(_logger(verbose=verbose) if log else None, None if storer is None else storer.add),
         )
+    for message in () if storer is None else storer.store():
+        complain(message)
     _conclude(outcome, out, json=json, quiet=quiet, logged=log)
+    if storer is not None and storer.n_failed:
+        raise typer.Exit(FINDINGS)
 
 
 def _options(context: typer.Context, *, keep_paths: bool) -> list[str]:
@@ -176,6 +206,17 @@ def _options(context: typer.Context, *, keep_paths: bool) -> list[str]:
         shown = value.name if isinstance(value, Path) and not keep_paths else str(value)
         words += [parameter.opts[0]] if value is True else [parameter.opts[0], shown]
     return words
+
+
+def _all_of(*listeners: Callable[[StudyEnd], None] | None) -> Callable[[StudyEnd], None]:
+    """Call one after the other."""
+
+    def on_study(end: StudyEnd) -> None:
+        for listener in listeners:
+            if listener is not None:
+                listener(end)
+
+    return on_study
 
 
 def _logger(*, verbose: bool) -> Callable[[StudyEnd], None]:

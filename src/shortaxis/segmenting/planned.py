@@ -19,7 +19,8 @@ MANIFEST: Final = "segment.json"
 JOURNAL: Final = "segment.jsonl"
 SUMMARY: Final = "summary.csv"
 MAPS: Final = ("probabilities", "sigma", "omega")
-REPORTS: Final = ("json", "html")
+REPORTS: Final = ("json", "html", "pdf", "pdf.dcm", "sr.dcm")
+"""Endings of the files that say what was found: `NAME.report.json` and so on."""
 WRITTEN_ENDINGS: Final = (".nii", ".nii.gz")
 """Endings that labels may have; an image with another one has labels that end in `.nii.gz`."""
 

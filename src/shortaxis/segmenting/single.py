@@ -17,6 +17,7 @@ from shortaxis.io import refuse_unfit, write_like
 from shortaxis.io.atomic import write_json
 from shortaxis.io.dicom.segmentation import write_dicom_seg
 from shortaxis.io.nifti_maps import write_maps
+from shortaxis.segmenting.documents import DOCUMENTS, write_documents
 from shortaxis.segmenting.encoding import as_utf8
 from shortaxis.segmenting.findings import Findings
 from shortaxis.segmenting.inputs import state_of
@@ -98,9 +99,11 @@ def segment_study(planned: PlannedStudy, stage: Path, task: Task, on_share: Call
     content = findings.to_dict(task.opened.provenance, calibration)
     write_json(stage / planned.indices, content)
     found = {"images": rows, "indices": planned.indices.as_posix()}
-    if wishes.report:
+    if wishes.report or wishes.pdf or wishes.dicom_sr or wishes.dicom_pdf:
         with _blaming(planned):
             report = build_report(planned, images, findings, flags, _told(planned, task, time.perf_counter() - since))
+            found |= write_documents(report, images, planned, stage, wishes)
+    if wishes.report:
         write_report(report, show_pixels(images), planned, stage)
         found |= {"report": planned.report("json").as_posix(), "page": planned.report("html").as_posix()}
     if empty := _empty_frames(findings, images):
@@ -122,7 +125,7 @@ def _blaming(planned: PlannedStudy) -> Iterator[None]:
 
 def outputs_of(row: dict[str, Any]) -> Iterator[str]:
     """The files of a study, relative to the output folder, by its row in `segment.json`."""
-    yield from (row[kind] for kind in ("indices", "report", "page") if kind in row)
+    yield from (row[kind] for kind in ("indices", "report", "page", *DOCUMENTS) if kind in row)
     for image in row["images"]:
         yield from (image[kind] for kind in ("labels", *MAPS) if kind in image)
         yield from image.get("dicom_seg", ())
@@ -213,7 +216,7 @@ def _write_image(image: SegmentedImage, stage: Path, task: Task) -> dict[str, An
             path = planned.map_path(kind)
             write_maps(values, image.study, stage / path)
             written[kind] = path.as_posix()
-    if wishes.dicom_seg is not None:
+    if wishes.seg_phases is not None:
         files = _write_dicom_seg(image, stage, task)
         written["dicom_seg"] = [file.relative_to(stage).as_posix() for file in files]
         if not files:
@@ -231,7 +234,7 @@ def _write_dicom_seg(image: SegmentedImage, stage: Path, task: Task) -> list[Pat
     segmentation, model = image.judged.segmentation, task.opened.provenance
     study = with_phases(segmentation)
     phases = None
-    if task.wishes.dicom_seg == "ed-es":
+    if task.wishes.seg_phases == "ed-es":
         phases = [phase for phase in (study.end_diastole, study.end_systole) if phase is not None]
         if not phases:
             return []

@@ -44,6 +44,10 @@ class Wishes:
         report: Write `report.json` and `report.html`.
         dicom_seg: Write a DICOM-SEG of DICOM studies, one of `DICOM_SEG`, or None. It holds the patient's module, as every DICOM object of
             the patient's study does.
+        dicom_sr: Write the indices of DICOM studies as a measurement report (DICOM SR), which refers to the DICOM-SEG of ED and ES: these
+            are then written too.
+        dicom_pdf: Write the report of DICOM studies as encapsulated PDF.
+        pdf: Write the report as PDF.
         keep_identifiers: Let reports name the patient, and outputs name the full paths of the inputs.
         series: Number or UID of the series to take of DICOM studies; None finds it.
     """
@@ -62,6 +66,9 @@ class Wishes:
     cine: bool = False
     report: bool = True
     dicom_seg: str | None = None
+    dicom_sr: bool = False
+    dicom_pdf: bool = False
+    pdf: bool = False
     keep_identifiers: bool = False
     series: str | None = None
 
@@ -84,6 +91,11 @@ class Wishes:
         """The frames that are named, counted from 1, by option: `LV_FRAMES` or `RV_FRAMES`."""
         return {option: frame for option, name in options.items() if (frame := getattr(self, name)) is not None}
 
+    @property
+    def seg_phases(self) -> str | None:
+        """Which phases of a DICOM study become DICOM-SEG: those asked for, and ED and ES where an SR is to refer to them."""
+        return self.dicom_seg or ("ed-es" if self.dicom_sr else None)
+
     def beyond_defaults(self) -> dict[str, str | float | bool | None]:
         """The wishes that differ from the defaults, in plain JSON types."""
         default = Wishes()
@@ -103,8 +115,13 @@ class Wishes:
         Raises:
             InputError: Names the patient or the file, or the package that is not installed.
         """
-        if self.dicom_seg is not None and find_spec("highdicom") is None:
-            msg = "writing DICOM-SEG needs a package that is not installed; run: pip install 'shortaxis[dicom]'"
+        needed = {"DICOM-SEG": self.seg_phases is not None, "encapsulated PDF": self.dicom_pdf}
+        refer = next((kind for kind, wanted in needed.items() if wanted), None)
+        if refer is not None and find_spec("highdicom") is None:
+            msg = f"writing {refer} needs a package that is not installed; run: pip install 'shortaxis[dicom]'"
+            raise InputError(msg)
+        if (self.pdf or self.dicom_pdf) and find_spec("fpdf") is None:
+            msg = "writing a PDF needs a package that is not installed; run: pip install 'shortaxis[hospital]'"
             raise InputError(msg)
         for study in studies:
             if self.frames(LV_FRAMES):
@@ -112,8 +129,9 @@ class Wishes:
             if self.frames(RV_FRAMES):
                 _refuse_rv_frames(study)
             for image in study.images:
-                if self.dicom_seg is not None and not image.dicom:
-                    msg = f"{study.source}: a DICOM-SEG refers to DICOM images and this is NIfTI; leave --dicom-seg out, or give DICOM only"
+                if refer is not None and not image.dicom:
+                    options = "--dicom-seg, --dicom-sr and --dicom-pdf"
+                    msg = f"{study.source}: {refer} refers to DICOM images and this is NIfTI; leave {options} out, or give DICOM only"
                     raise InputError(msg)
                 if self.series is not None and not image.dicom:
                     msg = f"{study.source}: --series {self.series} names a DICOM series, and this is no DICOM study; leave --series out"
