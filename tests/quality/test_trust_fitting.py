@@ -24,7 +24,9 @@ def table(n: int = 600, seed: int = 0, strength: float = 2.0) -> SliceTable:
     signs = rng.normal(size=(n, len(SIGNS)))
     dsc = np.clip(0.9 - 0.1 * strength * np.maximum(signs[:, 0] + rng.normal(0, 0.5, n), 0), 0, 1)
     patients = np.array([f"p{i % 30}" for i in range(n)])
-    return SliceTable(signs, dsc, rng.random(n) < 0.5, patients, np.full(n, "as they are"), np.ones(n, bool), np.ones(n, bool))
+    return SliceTable(
+        signs, dsc, rng.random(n) < 0.5, patients, np.full(n, "as they are"), np.ones(n, bool), np.ones(n, bool), np.ones(n, bool)
+    )
 
 
 def figures(made: SliceTable, source: str = "as they are") -> dict:

@@ -25,7 +25,7 @@ from shortaxis.quality.interval_fitting import StudyErrors, coverage, cross_fitt
 from shortaxis.quality.intervals import IntervalModel
 from shortaxis.quality.shifts import draw_shift, shifted
 from shortaxis.quality.trust import POOR_DSC, heart_ends
-from shortaxis.quality.trust_fitting import SliceTable, fit_trust, slice_dsc
+from shortaxis.quality.trust_fitting import FIRST_MODEL, SliceTable, fit_trust, slice_dsc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -63,12 +63,14 @@ class _Teaching:
     Attributes:
         patient: The patient, or the first of those with identical images.
         source: `HOME`, `SHIFTED` or `PARTLY`.
+        first: Whether the first of the models judged it.
         frames: Its frames, by `ED`, `ES`, or their names where the phase is not known.
         rows: Of each frame, the rows of its slices in the table.
     """
 
     patient: str
     source: str
+    first: bool
     frames: dict[str, _Prepared]
     rows: dict[str, slice] = field(default_factory=dict)
 
@@ -136,7 +138,8 @@ def calibrate(
         whose = owner.get(patient, patient)
         judge = next((model for model, names in zip(models, seen, strict=True) if whose not in names), None)
         if judge is not None and whose == patient:  # of patients with identical images the first only
-            studies += _teachings(judge, patient, [ref.load_annotated() for ref in refs])
+            loaded = [ref.load_annotated() for ref in refs]
+            studies += _teachings(judge, patient, loaded, first=judge is models[0])
         on_patient(patient)
     if not studies:
         msg = f"the networks were trained on {dataset.patients[0]} and on every other patient of {dataset.name}; give other patients"
@@ -144,12 +147,12 @@ def calibrate(
     return _learnt(studies, dataset.name, model_sha256)
 
 
-def _teachings(model: Model, patient: str, frames: Sequence[Frame]) -> list[_Teaching]:
+def _teachings(model: Model, patient: str, frames: Sequence[Frame], *, first: bool) -> list[_Teaching]:
     whole = all(frame.is_whole for frame in frames)
-    found = [_Teaching(patient, HOME if whole else PARTLY, _predicted(model, frames))]
+    found = [_Teaching(patient, HOME if whole else PARTLY, first, _predicted(model, frames))]
     for number in range(1, SHIFTS + 1 if whole else 1):
         shift = draw_shift(patient, number)
-        found.append(_Teaching(patient, SHIFTED, _predicted(model, [shifted(frame, shift) for frame in frames])))
+        found.append(_Teaching(patient, SHIFTED, first, _predicted(model, [shifted(frame, shift) for frame in frames])))
     return found
 
 
@@ -207,7 +210,7 @@ def _endocardial_shift(studies: list[_Teaching]) -> float | None:
 
 def _table(studies: list[_Teaching]) -> SliceTable:
     """All slices on the heart and next to it; each study remembers its rows."""
-    signs, dsc, end, owner, source, teaches = [], [], [], [], [], []
+    signs, dsc, end, owner, source, first, teaches = [], [], [], [], [], [], []
     for study in studies:
         for phase, (frame, labels, evidence, _) in study.frames.items():
             other = _companion(study, phase)
@@ -226,12 +229,20 @@ def _table(studies: list[_Teaching]) -> SliceTable:
             end.append(ends)
             owner += [study.patient] * depth
             source += [study.source] * depth
+            first += [study.first] * depth
             teaches.append(near & (study.source != PARTLY) | (ends & (study.source == PARTLY) & (score < POOR_DSC)))
-            first = sum(len(part) for part in dsc[:-1])
-            study.rows[phase] = slice(first, first + depth)
+            start = sum(len(part) for part in dsc[:-1])
+            study.rows[phase] = slice(start, start + depth)
     sources = np.array(source)
     return SliceTable(
-        np.concatenate(signs), np.concatenate(dsc), np.concatenate(end), np.array(owner), sources, sources == HOME, np.concatenate(teaches)
+        signs=np.concatenate(signs),
+        dsc=np.concatenate(dsc),
+        end=np.concatenate(end),
+        patient=np.array(owner),
+        source=sources,
+        home=sources == HOME,
+        first=np.array(first),
+        teaches=np.concatenate(teaches),
     )
 
 
@@ -278,4 +289,7 @@ def _intervals(studies: list[_Teaching], errors: list[StudyErrors], outside: lis
     inside = fit_ends([normalised[HOME][0]])
     beyond = fit_ends([values for source, (values, _) in normalised.items() if source != HOME], at_least=inside)
     figures = {source: coverage(values, rows, weights) for source, (values, rows) in normalised.items()}
+    by_first = [study.first for one, study in zip(errors, studies, strict=True) if study.source == HOME and one.errors]
+    if not all(by_first):
+        figures[FIRST_MODEL] = coverage(normalised[HOME][0], at_home, weights, np.array(by_first))
     return IntervalModel(weights, inside, beyond), figures

@@ -129,19 +129,29 @@ def fit_ends(groups: Sequence[Mapping[str, NDArray[np.float64]]], at_least: Mapp
 
 
 def coverage(
-    normalised: Mapping[str, NDArray[np.float64]], studies: Sequence[StudyErrors], weights: Mapping[str, tuple[float, ...]]
+    normalised: Mapping[str, NDArray[np.float64]],
+    studies: Sequence[StudyErrors],
+    weights: Mapping[str, tuple[float, ...]],
+    counted: NDArray[np.bool_] | None = None,
 ) -> dict[str, Any]:
     """How often intervals hold the truth of patients whose errors did not enter their ends, and how wide they are on average.
+
+    Args:
+        normalised: From `cross_fitted` or `normalised_errors`.
+        studies: In the same order.
+        weights: For the widths.
+        counted: bool (n,), the studies that count; None counts all. The ends are learnt from all in any case.
 
     Returns:
         Number of `studies`; of each index the share `held` and the `mean_width` in its unit, None where too few know it.
     """
     owners = np.array([study.patient for study in studies])
     scales = [index_scales(weights, study.evidence) for study in studies]
-    figures: dict[str, Any] = {"studies": len(studies)}
+    counts = np.ones(len(studies), bool) if counted is None else counted
+    figures: dict[str, Any] = {"studies": int(counts.sum())}
     for name in INDICES:
         values, held, widths = normalised[name], [], []
-        for row in np.flatnonzero(np.isfinite(values)):
+        for row in np.flatnonzero(np.isfinite(values) & counts):
             ends = signed_ends(values[owners != owners[row]])
             if ends is not None:
                 low, high = min(0.0, ends.low), max(0.0, ends.high)

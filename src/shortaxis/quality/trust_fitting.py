@@ -29,10 +29,13 @@ if TYPE_CHECKING:
     from shortaxis.labels import Structure
 
 VERY_POOR_DSC: Final = 0.7
-FLAGGED_GOOD: Final = 0.14
-"""Share of the good end slices that may be flagged."""
+FLAGGED_GOOD: Final = 0.2
+"""Share of the good end slices that may be flagged. Networks of folds, trained shortly, are less sure than the model that the calibration
+is for, which is then flagged less: about two thirds of that."""
 MOST_FOLDS: Final = 20
 """Patients are left out one at a time, or in as many groups."""
+FIRST_MODEL: Final = "as they are, first model"
+"""What is called the part of the home data that the first of the models judged."""
 BINS: Final = 5
 """Groups of equal size in a reliability diagram."""
 
@@ -48,6 +51,7 @@ class SliceTable:
         patient: (S,) names; patients with identical images share one.
         source: (S,) data set, and whether the frames were shifted.
         home: bool (S,), whether the slice is of the scans, as they are, that the threshold is set on.
+        first: bool (S,), whether the first of the models judged it, which is the nearest to the one that the calibration is for.
         teaches: bool (S,), whether the forest learns from it; false where the annotation knows one structure only.
     """
 
@@ -57,6 +61,7 @@ class SliceTable:
     patient: NDArray[np.str_]
     source: NDArray[np.str_]
     home: NDArray[np.bool_]
+    first: NDArray[np.bool_]
     teaches: NDArray[np.bool_]
 
 
@@ -109,11 +114,10 @@ def fit_trust(table: SliceTable, provenance: dict[str, Any]) -> tuple[TrustModel
         probability[out] = expit(slope * logit[out] + intercept)
         flagged[out] = logit[out] > _threshold(logit[good & ~out])
     slope, intercept = _platt(logit[judged], poor[judged])
-    sources = {
-        str(source): _figures(table.dsc[rows], probability[rows], flagged[rows])
-        for source in dict.fromkeys(table.source)
-        if (rows := table.end & (table.source == source)).any()
-    }
+    rows_of = {str(source): table.end & (table.source == source) for source in dict.fromkeys(table.source)}
+    if not table.first[judged].all():
+        rows_of[FIRST_MODEL] = judged & table.first
+    sources = {source: _figures(table.dsc[rows], probability[rows], flagged[rows]) for source, rows in rows_of.items() if rows.any()}
     trust = TrustModel(
         features=SIGNS,
         forest=grow_forest(table.signs[table.teaches], poor[table.teaches]),
