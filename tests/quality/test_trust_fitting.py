@@ -9,7 +9,7 @@ from shortaxis.errors import InputError
 from shortaxis.labels import UNKNOWN, Structure
 from shortaxis.quality import SIGNS, trust_fitting
 from shortaxis.quality import forest as forest_module
-from shortaxis.quality.trust_fitting import SliceTable, auroc, fit_trust, slice_dsc
+from shortaxis.quality.trust_fitting import FLAGGED_GOOD, SliceTable, auroc, fit_trust, slice_dsc
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +46,7 @@ def test_the_fit_finds_the_sign_that_tells():
     assert trust.provenance["data"] == "made"
     found = trust.provenance["end_slices"]["as they are"]
     assert found["auroc"] > 0.85
-    assert found["flagged_good"] == pytest.approx(0.14, abs=0.04)
+    assert found["flagged_good"] == pytest.approx(FLAGGED_GOOD, abs=0.04)
 
 
 def test_signs_that_tell_nothing_are_reported_as_such():
@@ -117,7 +117,7 @@ def test_other_scans_have_figures_of_their_own_and_set_no_threshold():
     found = both["end_slices"]
     assert list(found) == ["as they are", "shifted"]
     assert (found["as they are"]["slices"], found["as they are"]["poor"]) == (alone["slices"], alone["poor"])
-    assert found["as they are"]["flagged_good"] == pytest.approx(0.14, abs=0.06)
+    assert found["as they are"]["flagged_good"] == pytest.approx(FLAGGED_GOOD, abs=0.06)
     assert (found["shifted"]["poor"], found["shifted"]["auroc"]) == (0, None)
     assert both["taught_by_slices"] == 600
 
@@ -154,3 +154,12 @@ def test_structures_that_nobody_annotated_and_unknown_pixels_do_not_count():
     truth[1] = UNKNOWN
     assert slice_dsc(truth, prediction, [Structure.LV]).tolist() == [1.0, 1.0]
     assert slice_dsc(truth, prediction)[0] == 0.5  # LV 1, MYO 0
+
+
+def test_what_the_first_model_judged_has_figures_of_its_own():
+    made = table(300)
+    half = np.char.str_len(made.patient) < 3  # p0 to p9
+    found = fit_trust(replace(made, first=half), {})[0].provenance["end_slices"]
+    assert list(found) == ["as they are", "as they are, first model"]
+    assert found["as they are, first model"]["slices"] == int((half & made.end).sum())
+    assert list(fit_trust(made, {})[0].provenance["end_slices"]) == ["as they are"]

@@ -151,7 +151,7 @@ def coverage(
     figures: dict[str, Any] = {"studies": int(counts.sum())}
     for name in INDICES:
         values, held, widths = normalised[name], [], []
-        for row in np.flatnonzero(np.isfinite(values) & counts):
+        for row in (row for row in np.flatnonzero(np.isfinite(values)) if counts[row]):
             ends = signed_ends(values[owners != owners[row]])
             if ends is not None:
                 low, high = min(0.0, ends.low), max(0.0, ends.high)
