@@ -233,7 +233,7 @@ class Findings:
             if ends is None:
                 row["interval_note"] = none
                 continue
-            interval = [round(end, _DIGITS) for end in (max(lowest, ends[0]), min(highest, ends[1]))]
+            interval = [round(float(end), _DIGITS) for end in (max(lowest, ends[0]), min(highest, ends[1]))]
             row |= {"interval": interval, "interval_level": calibration.intervals.level, **note}
         return rows
 
