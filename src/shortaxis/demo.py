@@ -119,7 +119,7 @@ def run_demo(
         study = segmentation.study
         name = str(study.subject.identifier)
         write_like(segmentation.labels, study, stage / "labels.nii.gz")
-        findings = Findings(name)
+        findings = Findings(name, phantom=True)
         findings.add(segmentation, STUDY, judged=judged)
         write_json(stage / "indices.json", findings.to_dict(opened.provenance, opened.calibration))
         told = Told(opened, Wishes(), f"shortaxis demo --group {group} --seed {seed}", time.perf_counter() - since)

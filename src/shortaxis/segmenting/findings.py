@@ -67,6 +67,9 @@ NO_ED: Final = "without ED it is not known whether the scan looks like those tha
 NOT_LEARNT: Final = "too few patients taught this index, so no interval is given"
 """What is said instead of an interval of an index that the calibration knows nothing of."""
 
+PHANTOM: Final = "no interval is given: it is learnt from patients, and a virtual patient is none"
+"""What is said instead of an interval of the phantom of `shortaxis demo`."""
+
 _DIGITS: Final = 4
 _PHASES: Final = ("ED", "ES")
 _ANY_SPACING: Final = (1.0, 1.0, 1.0)
@@ -81,12 +84,14 @@ class Findings:
         name: The study's name, which is all that is told of the patient.
         frames: One row a frame: image, frame number counted from 1, phase, the RV's own phase, and volumes in ml.
         endocardium: Where the labels have the border of the LV cavity, of the images added; None before, or where it is not known.
+        phantom: Whether it is a virtual patient, which no interval was learnt for.
         views: In how many views each frame was looked at by wish; the model's own are part of the model.
     """
 
     name: str
     frames: list[dict[str, Any]] = field(default_factory=list)
     views: int = 1
+    phantom: bool = False
 
     def __post_init__(self) -> None:
         self._labels: dict[str, tuple[NDArray[np.uint8], Study]] = {}
@@ -222,7 +227,7 @@ class Findings:
             row = rows[name]
             if row["value"] is None:
                 continue
-            if reason := SLICES_MISSING if slices_missing else self._other_endocardium(name):
+            if reason := SLICES_MISSING if slices_missing else PHANTOM if self.phantom else self._other_endocardium(name):
                 row["interval_note"] = reason
                 continue
             lowest, highest = 0.0, 100.0 if row["unit"] == "%" else math.inf
