@@ -25,7 +25,7 @@ ORDER = (
     ("errors",),
     ("registry",),
     ("plugins",),
-    ("labels",),
+    ("endocardium", "labels"),
     ("preprocessing",),
     ("study",),
     ("io",),
