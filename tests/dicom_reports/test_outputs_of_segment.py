@@ -34,7 +34,7 @@ def segmented(tmp_path_factory):
     write_dicom(folder, phantom.study, vendor="SIEMENS")
 
     def judged(_opened, study, **_options):
-        return Judged(Segmentation(study, phantom.labels), [], rv_sureness=np.ones(study.n_phases))
+        return Judged(Segmentation(study, phantom.labels), rv_sureness=np.ones(study.n_phases))
 
     opened = OpenModel(SimpleNamespace(device="cpu"), {"name": "oracle", "sha256": "0" * 64}, None)
     with pytest.MonkeyPatch.context() as patch:

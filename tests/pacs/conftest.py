@@ -153,7 +153,7 @@ def oracle(heart, monkeypatch):
     """Let the true labels stand for what networks find, so that tests are quick and the numbers are known."""
 
     def judged(_opened, study, **_options):
-        return Judged(Segmentation(study, heart.labels), [], rv_sureness=np.ones(study.n_phases))
+        return Judged(Segmentation(study, heart.labels), rv_sureness=np.ones(study.n_phases))
 
     model = SimpleNamespace(device="cpu")
     opened = OpenModel(model, {"name": "oracle", "sha256": "0" * 64}, None)

@@ -11,7 +11,7 @@ in a slice at a phase) that contradicts its neighbours in time is touched:
 * **ED and ES.** At a turning point the neighbours agree more with each other than with what lies between them, in all truth, where the
   valve plane or the apex leaves a slice for one phase only. So within `AROUND_EXTREMES` of the cine around ED and ES nothing is touched but
   slices with two more above and two below that show the structure in both neighbours: base and apex do not get so far in a phase. The RV
-  turns at phases of its own, and is spared there as well.
+  is spared around its own ED and ES as well, where the study names them.
 * **Decision.** The class with the largest mean probability over the two neighbours; what the place itself says contradicts both. Only
   pixels that were or become the structure change.
 
@@ -159,11 +159,12 @@ def contradictions(overlaps: Overlaps, study: Study, *, interior: bool, bad: Col
     Returns:
         The places in order of phase, slice and structure.
     """
-    lv, rv = (overlaps.areas[:, :, FOREGROUND.index(cavity)].sum(axis=1) for cavity in (Structure.LV, Structure.RV))
+    lv = overlaps.areas[:, :, FOREGROUND.index(Structure.LV)].sum(axis=1)
     phases = len(lv)
     closed = _closes(lv, 1) or _closes(lv[1:], 2) or _closes(lv[:-1], 2)  # a bad first or last phase must not open the circle
     turning = {study.end_diastole, study.end_systole, *(find_phases(lv) or ())}
-    rv_turning = turning | {study.rv_end_diastole, study.rv_end_systole, *(find_phases(rv) or ())}
+    # Not those of its curve: an RV that is lost for one phase would make that its ES, and be spared.
+    rv_turning = turning | {study.rv_end_diastole, study.rv_end_systole}
     spared, rv_spared = (
         _around([phase for phase in extremes if phase is not None], phases) - set(bad) for extremes in (turning, rv_turning)
     )
